@@ -1,0 +1,69 @@
+"""Every error Rebuilder raises, by whose fault it is, with the exit code it leads to.
+
+An error here is never a verdict about a publisher, with one exception: ``Stopped`` carries the verdict
+that ended a run before anything could be compared. A message says what was expected, what was found,
+and what to do next; ``hint`` holds the last part where it stands on its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rebuilder.model import Verdict
+
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_OUR_FAULT = 3
+EXIT_INTERRUPTED = 130
+
+
+class RebuilderError(Exception):
+    """Root of all expected errors. ``exit_code`` is what the command ends with."""
+
+    exit_code = EXIT_OUR_FAULT
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(RebuilderError):
+    """The person's input is wrong: a purl, a path, a recipe, a missing key. Nothing was done."""
+
+    exit_code = EXIT_USAGE
+
+
+class RecipeError(UsageError):
+    """A recipe or lock does not hold to its format. The message names file, line and key."""
+
+
+class InfrastructureError(RebuilderError):
+    """Our own side failed: Docker, disk, memory, a helper program. Proves nothing; retry."""
+
+
+class IntegrityError(InfrastructureError):
+    """Bytes of ours (store, cache, image) are not what their digest says. Never used, never signed."""
+
+
+class VerificationError(RebuilderError):
+    """A bundle did not verify. ``exit_code`` is one of 20 to 23, see ``verify-bundle``."""
+
+    def __init__(self, message: str, *, exit_code: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: an outcome that ends the run early
+    """A run ended before comparison, with a verdict that holds for every artifact.
+
+    Raised by stages for ``refused``, ``unavailable`` and ``build-failed`` only; ``pipeline`` turns it
+    into a record. ``missing`` lists what could not be had, one item a line of the report.
+    """
+
+    def __init__(self, verdict: Verdict, reason: str, *, missing: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.verdict = verdict
+        self.reason = reason
+        self.missing = missing

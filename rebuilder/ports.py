@@ -1,0 +1,236 @@
+"""What the pipeline needs from the world, as small contracts. Adapters import these, never each other.
+
+`wiring.py` picks the implementations. Where a method can fail, its docstring says with what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from rebuilder.lock import ToolchainLock
+from rebuilder.model import (
+    Attempt,
+    BuildKind,
+    BuildPlan,
+    DiffReport,
+    Endorsement,
+    FileDigest,
+    Input,
+    Located,
+    Published,
+    RootImage,
+    SignatureCheck,
+    Source,
+    Toolchain,
+)
+from rebuilder.recipe import Recipe
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes on disk. A blob is complete and durable once ``put`` returns."""
+
+    def put(self, chunks: Iterable[bytes], *, name: str, limit: int, expect: str | None = None) -> FileDigest:
+        """Store a stream of at most ``limit`` bytes. Raises ``DigestMismatch`` if it is not ``expect``,
+        ``TooLarge`` past the limit; nothing is left behind then. Disk full is ``InfrastructureError``."""
+
+    def has(self, sha256: str) -> bool:
+        """Whether a blob of that name lies there (its bytes are checked when read)."""
+
+    def path(self, sha256: str) -> Path:
+        """Path of the blob after re-hashing it. ``IntegrityError`` if its bytes are not its digest;
+        ``KeyError`` if there is none."""
+
+    def read(self, sha256: str, *, limit: int) -> bytes:
+        """The bytes, re-hashed. Raises as ``path``."""
+
+
+class Fetcher(Protocol):
+    """Bytes from mirrors, checked while they stream. A wrong byte is the mirror's fault: next location."""
+
+    def fetch(self, file: Located) -> FileDigest:
+        """Fetch into the blobs, or find it there. ``Stopped(unavailable)`` after the last location."""
+
+    def fetch_all(self, files: Iterable[Located]) -> None:
+        """Fetch many in parallel. ``Stopped(unavailable)`` lists *every* file that could not be had."""
+
+    def get(self, archive: str, path: str, *, limit: int) -> bytes:
+        """A small file whose digest is not known yet (an `InRelease`). ``Stopped(unavailable)`` if none."""
+
+    def discover(self, archive: str, path: str, *, limit: int) -> FileDigest | None:
+        """Fetch a file that no signed list names (an old version in the pool); ``None`` if it is not there."""
+
+
+class Progress(Protocol):
+    """Where the live display hangs. Every call returns at once and never raises."""
+
+    def stage(self, name: str, detail: str = "") -> None:
+        """A stage begins, or its detail changed."""
+
+    def line(self, text: str) -> None:
+        """One line of a build log or a download, untrusted; the display cleans it of control characters."""
+
+
+class Clock(Protocol):
+    """The only source of time. One reference time a run is taken from it."""
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tmpfs:
+    """A size-limited writable mount; always ``nosuid,nodev``, executable."""
+
+    path: str
+    bytes: int
+    mode: int = 0o1777
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One container: what runs in it and what it may do. There is no way to ask for a network."""
+
+    purpose: Literal["build", "materialise", "solve", "diffoscope"]
+    run_id: str
+    root_sha256: str
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    user: str
+    cwd: str = "/"
+    hostname: str = "rebuilder"
+    read_only: bool = True
+    tmpfs: tuple[Tmpfs, ...] = ()
+    #: Only ``materialise`` needs any (chroot, chown, mknod).
+    capabilities: tuple[str, ...] = ()
+    memory_bytes: int = 4 * 1024**3
+    cpus: float = 2.0
+    pids: int = 2048
+    seconds: float = 3600.0
+    keep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """How a container ended. ``status`` is ``None`` if it was killed by us."""
+
+    status: int | None
+    timed_out: bool
+    out_of_memory: bool
+    seconds: float
+    container: str
+
+
+class Engine(Protocol):
+    """Containers. Every one is removed on every way out; its labels let a later start sweep it."""
+
+    def version(self) -> str:
+        """Name and version of the engine. ``InfrastructureError`` if none answers."""
+
+    def has_root(self, sha256: str) -> bool:
+        """Whether an image whose only layer has exactly this tar digest is loaded."""
+
+    def import_root(self, tar: Path | BinaryIO, sha256: str) -> None:
+        """Load a root filesystem and check that the engine computed the same digest.
+        ``IntegrityError`` otherwise, and the image is removed."""
+
+    def run(
+        self,
+        job: Job,
+        *,
+        stdin: Iterable[bytes] = (),
+        stdout: Callable[[bytes], None],
+        stderr: Callable[[bytes], None],
+    ) -> Exit:
+        """Run to the end. Exceptions from the callbacks kill the container and pass through.
+        The engine going away is ``InfrastructureError``, never an exit status."""
+
+    def sweep(self) -> int:
+        """Remove containers of runs whose process is gone; how many."""
+
+
+class Builder(Protocol):
+    """One build of a plan in one fresh, sealed container."""
+
+    def build(self, plan: BuildPlan, root: RootImage, *, run_id: str, number: int, keep: bool = False) -> Attempt:
+        """Outputs and log are in the blobs when it returns. Failures of the build are in the value;
+        failures of ours are ``InfrastructureError``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """What a target came to: what was published, how it is rebuilt, and where each input comes from."""
+
+    published: Published
+    recipe: Recipe
+    #: Exact bytes of the recipe, as read or as written by us.
+    recipe_bytes: bytes
+    #: Lock beside the recipe, or read from a `.buildinfo`; ``None``: solve one from the suite.
+    lock: ToolchainLock | None
+    inputs: tuple[Input, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Ecosystem(Protocol):
+    """All that is particular to one kind of package (`pkg:deb`, later `pkg:pypi` ...)."""
+
+    def resolve(self, target: str) -> Resolution:
+        """``UsageError`` for names that do not exist (with the nearest), ``Stopped`` for refused or
+        unavailable."""
+
+    def endorse(self, resolution: Resolution) -> Endorsement:
+        """Check again, from the saved bytes alone, that the anchor vouches for every artifact."""
+
+    def source(self, resolution: Resolution) -> tuple[Source, tuple[SignatureCheck, ...]]:
+        """Fetch the source; also what its own signature says, as further evidence."""
+
+    def relations(self, resolution: Resolution, source: Source, build: BuildKind) -> tuple[str, ...]:
+        """Build dependencies and conflicts, each a Debian relation string, for the toolchain solver."""
+
+    def plan(self, resolution: Resolution, source: Source, build: BuildKind) -> tuple[BuildPlan, tuple[Input, ...]]:
+        """How to build it, and the inputs that had to be read off the published artifact."""
+
+
+class Toolchains(Protocol):
+    """Toolchain locks and the root filesystems they give."""
+
+    def solve(
+        self, resolution: Resolution, relations: dict[BuildKind, tuple[str, ...]]
+    ) -> ToolchainLock:
+        """A new lock from the suite's signed indexes. ``Stopped(unavailable)`` names what cannot be had."""
+
+    def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
+        """Load the root filesystem of every kind. ``Stopped(unavailable)`` lists vanished packages;
+        ``IntegrityError`` names the first member that differs from the locked digest."""
+
+
+class Differ(Protocol):
+    """Explains a difference; never decides one."""
+
+    def diff(self, published: FileDigest, rebuilt: FileDigest, *, run_id: str) -> DiffReport:
+        """Always gives a report, which says what it lacks. Only ``InfrastructureError`` leaves it."""
+
+
+class Signing(Protocol):
+    """Our keys, a role each."""
+
+    def sign(self, role: Literal["attest", "verdict"], statement: bytes) -> bytes:
+        """A DSSE envelope, one JSON line, over exactly these bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the person asked for beyond the target."""
+
+    keep: bool = False
+    relock: bool = False
+    sign: bool = True
+
+
+__all__ = [
+    "Blobs", "Builder", "Clock", "Differ", "Ecosystem", "Engine", "Exit", "Fetcher", "Job", "Options",
+    "Progress", "Resolution", "Signing", "Tmpfs", "Toolchain", "Toolchains",
+]
