@@ -174,6 +174,37 @@ class Resolution:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class VerifiedRelease:
+    """The signed text of an `InRelease`, parsed only after a pinned key's signature held."""
+
+    text: bytes
+    suite: str
+    codename: str
+    date: datetime
+    valid_until: datetime | None
+    #: ``main/binary-amd64/Packages.xz`` -> (sha256, size), relative to the folder of the `InRelease`.
+    lists: dict[str, tuple[str, int]]
+    anchor: str
+    signers: tuple[str, ...]
+    checks: tuple[SignatureCheck, ...]
+
+
+class Endorser(Protocol):
+    """The publisher's signatures, judged by the operator's trust store alone."""
+
+    def release(self, inrelease: bytes, *, anchor: str, subject: str) -> VerifiedRelease:
+        """Any one pinned primary fingerprint with a valid signature suffices. ``Stopped(refused)`` for a
+        bad signature or only keys we do not pin; ``UsageError`` for an anchor the store does not have."""
+
+    def signed_text(self, data: bytes, *, subject: str) -> tuple[bytes, SignatureCheck]:
+        """Text inside a clear-signed file (`.dsc`, `.buildinfo`) and what its signature is worth. Never
+        raises for a missing key; the text of an unsigned file is the file."""
+
+    def chain(self, published: Published, *, anchor: str, allow_missing: str) -> Endorsement:
+        """Repeat, from saved blobs alone: signature -> index -> list -> artifact and source digests."""
+
+
 class Ecosystem(Protocol):
     """All that is particular to one kind of package (`pkg:deb`, later `pkg:pypi` ...)."""
 
@@ -231,6 +262,7 @@ class Options:
 
 
 __all__ = [
-    "Blobs", "Builder", "Clock", "Differ", "Ecosystem", "Engine", "Exit", "Fetcher", "Job", "Options",
+    "Blobs", "Builder", "Clock", "Differ", "Ecosystem", "Endorser", "Engine", "Exit", "Fetcher", "Job", "Options",
     "Progress", "Resolution", "Signing", "Tmpfs", "Toolchain", "Toolchains",
+    "VerifiedRelease",
 ]
