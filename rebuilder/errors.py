@@ -47,6 +47,14 @@ class IntegrityError(InfrastructureError):
     """Bytes of ours (store, cache, image) are not what their digest says. Never used, never signed."""
 
 
+class DigestMismatchError(RebuilderError):
+    """A stream's bytes are not what was expected. Who is at fault depends on where they came from."""
+
+
+class TooLargeError(RebuilderError):
+    """A stream or file went past the bound that was set for it."""
+
+
 class VerificationError(RebuilderError):
     """A bundle did not verify. ``exit_code`` is one of 20 to 23, see ``verify-bundle``."""
 

@@ -34,8 +34,8 @@ class Blobs(Protocol):
     """Content-addressed bytes on disk. A blob is complete and durable once ``put`` returns."""
 
     def put(self, chunks: Iterable[bytes], *, name: str, limit: int, expect: str | None = None) -> FileDigest:
-        """Store a stream of at most ``limit`` bytes. Raises ``DigestMismatch`` if it is not ``expect``,
-        ``TooLarge`` past the limit; nothing is left behind then. Disk full is ``InfrastructureError``."""
+        """Store a stream of at most ``limit`` bytes. Raises ``DigestMismatchError`` if it is not
+        ``expect``, ``TooLargeError`` past the limit; nothing is left behind then. Disk full is ``InfrastructureError``."""
 
     def has(self, sha256: str) -> bool:
         """Whether a blob of that name lies there (its bytes are checked when read)."""
