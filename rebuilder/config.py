@@ -1,0 +1,176 @@
+"""Configuration, read once and frozen: ``rebuilder.toml`` of this folder or one above it.
+
+Nothing below the command line reads the environment; what matters is here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from rebuilder.errors import UsageError
+
+FILE_NAME = "rebuilder.toml"
+MAX_CONFIG_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteConfig:
+    """A suite of an archive beyond the shipped ones (`[suites.NAME]`)."""
+
+    archive: str
+    anchor: str
+    #: Suites whose packages its builds may use too, besides its own.
+    base: tuple[str, ...] = ()
+    #: The archive's signed index names a `.buildinfo` for each package, so that inputs are declared.
+    buildinfo: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of one command. Paths are absolute."""
+
+    #: The file that was read; ``None`` where there was none.
+    file: Path | None
+    #: Blobs, runs, keys, scratch.
+    state: Path
+    #: Folders of trust anchors, first match wins.
+    trust: tuple[Path, ...]
+    #: Folders in the published format whose blobs also serve as evidence, read only.
+    evidence: tuple[Path, ...] = ()
+    #: Mirrors by archive; those not named come from the host's own clients.
+    archives: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    suites: dict[str, SuiteConfig] = field(default_factory=dict)
+    #: OpenPGP keyrings of package maintainers, for the `.dsc`'s own signature.
+    maintainer_keyrings: tuple[Path, ...] = ()
+    parallel: int = 2
+    #: Caps of the build container that replace the defaults of ``model.Limits``.
+    limits: dict[str, float] = field(default_factory=dict)
+    diffoscope_seconds: int = 300
+
+
+def load_config(
+    start: Path | None = None, environ: Mapping[str, str] | None = None, *, file: Path | None = None
+) -> Config:
+    """The configuration that holds in ``start``. Raises ``UsageError`` with file and key."""
+    environ = os.environ if environ is None else environ
+    start = Path.cwd() if start is None else start
+    found = file or _find(start)
+    table = _read(found) if found else {}
+    base = found.parent if found else start
+    return Config(
+        file=found,
+        state=_state(table.get("state"), base, environ),
+        trust=tuple(_paths(table, "trust", base, found)) + default_trust(),
+        evidence=tuple(_paths(table, "evidence", base, found)),
+        archives={name: _strings(urls, f"archives.{name}", found) for name, urls in _table(table, "archives", found)},
+        suites={name: _suite(name, entry, found) for name, entry in _table(table, "suites", found)},
+        maintainer_keyrings=tuple(_paths(table, "maintainer_keyrings", base, found)) or _host_keyrings(),
+        parallel=_number(table, "parallel", 2, found),
+        limits=dict(_limits(table, found)),
+        diffoscope_seconds=_number(table, "diffoscope_seconds", 300, found),
+    )
+
+
+def default_trust() -> tuple[Path, ...]:
+    """The shipped anchors: ``trust/`` beside the package in a checkout, else the installed data folder."""
+    places = (Path(__file__).parent.parent / "trust", Path(sys.prefix) / "share" / "rebuilder" / "trust")
+    return tuple(place for place in places if place.is_dir())[:1]
+
+
+def _find(start: Path) -> Path | None:
+    for folder in (start, *start.resolve().parents):
+        if (folder / FILE_NAME).is_file():
+            return (folder / FILE_NAME).resolve()
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        msg = f"expected a configuration file at {path}, found none"
+        raise UsageError(msg)
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        msg = f"{path}: expected a configuration of at most {MAX_CONFIG_BYTES} bytes"
+        raise UsageError(msg)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        msg = f"{path}: not valid TOML: {err}"
+        raise UsageError(msg) from err
+    known = {item.name for item in fields(Config)} - {"file"}
+    for key in table:
+        if key not in known:
+            msg = f"{path}: unknown key {key!r}; known are {', '.join(sorted(known))}"
+            raise UsageError(msg)
+    return table
+
+
+def _state(value: object, base: Path, environ: Mapping[str, str]) -> Path:
+    if environ.get("REBUILDER_STATE"):
+        return Path(environ["REBUILDER_STATE"]).absolute()
+    if isinstance(value, str):
+        return (base / value).absolute()
+    home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
+    return Path(home).absolute() / "rebuilder"
+
+
+def _host_keyrings() -> tuple[Path, ...]:
+    folder = Path("/usr/share/keyrings")
+    names = ("debian-keyring", "debian-maintainers", "debian-nonupload")
+    return tuple(path for name in names for path in sorted(folder.glob(f"{name}.*")))
+
+
+def _wrong(file: Path | None, key: str, expected: str, found: object) -> UsageError:
+    return UsageError(f"{file}: {key}: expected {expected}, found {found!r}")
+
+
+def _strings(value: object, key: str, file: Path | None) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _wrong(file, key, "a list of strings", value)
+    return tuple(value)
+
+
+def _paths(table: dict[str, Any], key: str, base: Path, file: Path | None) -> list[Path]:
+    return [(base / item).absolute() for item in _strings(table.get(key, []), key, file)]
+
+
+def _number(table: dict[str, Any], key: str, default: int, file: Path | None) -> int:
+    value = table.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise _wrong(file, key, "a whole number above 0", value)
+    return value
+
+
+def _table(table: dict[str, Any], key: str, file: Path | None) -> list[tuple[str, Any]]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        raise _wrong(file, key, "a table", value)
+    return list(value.items())
+
+
+def _limits(table: dict[str, Any], file: Path | None) -> list[tuple[str, float]]:
+    known = ("seconds", "memory_bytes", "cpus", "pids", "disk_bytes", "log_bytes", "output_bytes")
+    rows = _table(table, "limits", file)
+    for key, value in rows:
+        if key not in known or not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+            raise _wrong(file, f"limits.{key}", f"a number above 0 for one of {', '.join(known)}", value)
+    return rows
+
+
+def _suite(name: str, entry: object, file: Path | None) -> SuiteConfig:
+    if not isinstance(entry, dict) or not {"archive", "anchor"} <= entry.keys():
+        raise _wrong(file, f"suites.{name}", "a table with at least archive and anchor", entry)
+    unknown = entry.keys() - {item.name for item in fields(SuiteConfig)}
+    if unknown:
+        raise _wrong(file, f"suites.{name}", "only archive, anchor, base, buildinfo", sorted(unknown))
+    return SuiteConfig(
+        archive=str(entry["archive"]),
+        anchor=str(entry["anchor"]),
+        base=_strings(entry.get("base", []), f"suites.{name}.base", file),
+        buildinfo=entry.get("buildinfo", False) is True,
+    )

@@ -1,0 +1,1 @@
+"""Bytes from mirrors into the blob store, checked while they stream."""

@@ -1,0 +1,73 @@
+"""Where archives are mirrored: from ``rebuilder.toml``, else from the host's own apt or debootstrap.
+
+No host name stands in this code: a mirror is the operator's choice and never part of a record.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from rebuilder.errors import UsageError
+
+DEBIAN = "debian"
+SECURITY = "debian-security"
+DEBOOTSTRAP_SCRIPT = Path("/usr/share/debootstrap/scripts/sid")
+OS_RELEASE = Path("/etc/os-release")
+
+
+def mirrors(archive: str, configured: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], str]:
+    """Base URLs of an archive, in the order to try, and where that choice comes from.
+
+    Raises ``UsageError`` if nobody names a mirror for it.
+    """
+    if configured.get(archive):
+        return configured[archive], "rebuilder.toml"
+    for found, origin in ((_from_apt(), "the host's apt"), (_from_debootstrap(), "the host's debootstrap")):
+        if found.get(archive):
+            return found[archive], origin
+    msg = f"expected a mirror of the archive {archive!r}; neither rebuilder.toml nor this host's apt names one"
+    raise UsageError(msg, hint=f'write into rebuilder.toml:  [archives]\n{archive} = ["http://<a mirror>/{archive}"]')
+
+
+def _from_apt() -> dict[str, tuple[str, ...]]:
+    """Mirrors named in apt's sources, if this host runs Debian (other systems' archives are not ours)."""
+    if shutil.which("apt-get") is None or not _is_debian():
+        return {}
+    result = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )
+    rows = [line.split() for line in result.stdout.splitlines()]
+    pairs = [(row[0].rstrip("/"), row[1]) for row in rows if len(row) == 2 and row[0].startswith("http")]
+    codename = _os_release().get("VERSION_CODENAME", "")
+    main = tuple(dict.fromkeys(uri for uri, release in pairs if release in {codename, "sid", "testing", "stable"}))
+    security = tuple(dict.fromkeys(uri for uri, release in pairs if release.endswith("-security")))
+    return {DEBIAN: main, SECURITY: security or tuple(f"{uri}-security" for uri in main)}
+
+
+def _from_debootstrap() -> dict[str, tuple[str, ...]]:
+    """debootstrap ships the mirror its own distribution recommends; the security archive is its neighbour."""
+    if not DEBOOTSTRAP_SCRIPT.is_file():
+        return {}
+    text = DEBOOTSTRAP_SCRIPT.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^\s*(?:default_mirror|DEF_MIRROR=)\s*[\"']?(https?://[^\s\"']+)", text, re.MULTILINE)
+    if found is None:
+        return {}
+    uri = found.group(1).rstrip("/")
+    return {DEBIAN: (uri,), SECURITY: (f"{uri}-security",)}
+
+
+def _is_debian() -> bool:
+    return _os_release().get("ID") == "debian"
+
+
+def _os_release() -> dict[str, str]:
+    try:
+        lines = OS_RELEASE.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return {key: value.strip("\"'") for key, _, value in pairs}
