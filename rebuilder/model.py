@@ -333,6 +333,8 @@ class ArtifactComparison(Value):
     published: FileDigest
     #: One entry an attempt, in order; ``None`` where that attempt did not make the file.
     rebuilt: tuple[FileDigest | None, ...] = ()
+    #: Normalisers (``name/version``) it took to be equal; only with `equivalent`.
+    normalisers: tuple[str, ...] = ()
     first_difference: int | None = None
 
 

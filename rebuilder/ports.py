@@ -35,7 +35,8 @@ class Blobs(Protocol):
 
     def put(self, chunks: Iterable[bytes], *, name: str, limit: int, expect: str | None = None) -> FileDigest:
         """Store a stream of at most ``limit`` bytes. Raises ``DigestMismatchError`` if it is not
-        ``expect``, ``TooLargeError`` past the limit; nothing is left behind then. Disk full is ``InfrastructureError``."""
+        ``expect``, ``TooLargeError`` past the limit; nothing is left behind then. A full disk is
+        ``InfrastructureError``."""
 
     def has(self, sha256: str) -> bool:
         """Whether a blob of that name lies there (its bytes are checked when read)."""

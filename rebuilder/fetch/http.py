@@ -128,8 +128,8 @@ class MirrorFetcher:
 
     def _stream(self, url: str, limit: int) -> Iterator[bytes]:
         """The body in pieces, asked for again from where it broke off. Raises ``LocationError``."""
-        import requests  # noqa: PLC0415 - 100 ms that most commands never need
-        import urllib3  # noqa: PLC0415
+        import requests
+        import urllib3
 
         broken = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
         done, etag = 0, ""
@@ -169,7 +169,7 @@ def _check(answer: requests.Response, done: int) -> int:
 
 def _pieces(answer: requests.Response, skip: int) -> Iterator[bytes]:
     """Raw body bytes past ``skip``; a body shorter than announced is a broken connection."""
-    import requests  # noqa: PLC0415
+    import requests
 
     expected = answer.headers.get("Content-Length", "")
     received = 0

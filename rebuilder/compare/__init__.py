@@ -1,0 +1,1 @@
+"""Comparison and verdict. No I/O here: bytes come in as open streams, values go out."""
