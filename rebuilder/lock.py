@@ -5,6 +5,7 @@ Materialising a lock gives the same root filesystem, bit for bit, on any host.
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from pydantic import Field
@@ -59,3 +60,9 @@ class ToolchainLock(Value):
     packages: tuple[LockedPackage, ...]
     roots: tuple[LockedRoot, ...] = Field(min_length=1)
     fixups: tuple[Fixup, ...] = ()
+
+
+def to_bytes(lock: ToolchainLock) -> bytes:
+    """The one way a lock is written: sorted keys, one space of indent, a newline at the end."""
+    data = lock.model_dump(mode="json")
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"

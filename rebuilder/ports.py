@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +22,11 @@ from rebuilder.model import (
     Input,
     Located,
     Published,
+    Record,
     RootImage,
     SignatureCheck,
+    Signer,
     Source,
-    Toolchain,
 )
 from rebuilder.recipe import Recipe
 
@@ -123,6 +124,10 @@ class Exit:
     out_of_memory: bool
     seconds: float
     container: str
+
+
+class Leave(Exception):  # noqa: N818 - not an error: the way out for a container that is to be kept
+    """Raised by an output callback of a job with ``keep``: all is handed over, let the container run on."""
 
 
 class Engine(Protocol):
@@ -249,8 +254,43 @@ class Differ(Protocol):
 class Signing(Protocol):
     """Our keys, a role each."""
 
+    @property
+    def signer(self) -> Signer:
+        """Who signs: organisation, ids, and the id of each role's key."""
+
     def sign(self, role: Literal["attest", "verdict"], statement: bytes) -> bytes:
         """A DSSE envelope, one JSON line, over exactly these bytes."""
+
+
+class Draft(Protocol):
+    """A run folder in the making; nothing of it is visible until ``commit``."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Add one file, durable at once. Names are given once each."""
+
+    def commit(self) -> Path:
+        """Make the folder appear, whole; where it lies."""
+
+
+class Runs(Protocol):
+    """The immutable run folders."""
+
+    def draft(self, run_id: str) -> Draft:
+        """Begin a run folder; if the process dies before ``commit``, nothing of it is ever seen."""
+
+
+class Log(Protocol):
+    """Append-only list of what was published."""
+
+    def append(self, run_id: str, bundle_sha256: str | None) -> None:
+        """Record a committed run; durable once it returns. Appending the same run twice adds nothing."""
+
+
+class Reporter(Protocol):
+    """Pages: a view of the record, never the record."""
+
+    def page(self, record: Record, files: Mapping[str, bytes]) -> bytes:
+        """The self-contained HTML page of a run; ``files`` are all other files of its folder by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,10 +300,3 @@ class Options:
     keep: bool = False
     relock: bool = False
     sign: bool = True
-
-
-__all__ = [
-    "Blobs", "Builder", "Clock", "Differ", "Ecosystem", "Endorser", "Engine", "Exit", "Fetcher", "Job", "Options",
-    "Progress", "Resolution", "Signing", "Tmpfs", "Toolchain", "Toolchains",
-    "VerifiedRelease",
-]

@@ -1,0 +1,116 @@
+"""Between the rules (which see no disk) and the blobs: opens stored bytes for comparing, judging, signing."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from rebuilder.compare import bytewise, normalise, verdict
+from rebuilder.errors import IntegrityError
+from rebuilder.model import (
+    Artifact,
+    ArtifactComparison,
+    Attempt,
+    Comparison,
+    FileDigest,
+    Record,
+    SelfInput,
+)
+from rebuilder.ports import Blobs
+from rebuilder.recipe import Recipe
+
+#: Files larger than this are not normalised: that needs them whole in memory.
+MAX_NORMALISED_BYTES = 512 * 1024**2
+MAX_ATTACHMENT_BYTES = 256 * 1024**2
+
+
+def opener(blobs: Blobs) -> bytewise.Open:
+    """Opens a blob by its digest, re-hashed first."""
+
+    def open_blob(file: FileDigest) -> BinaryIO:
+        return blobs.path(file.sha256).open("rb")
+
+    return open_blob
+
+
+def judge(
+    artifacts: tuple[Artifact, ...],
+    attempts: tuple[Attempt, ...],
+    recipe: Recipe,
+    blobs: Blobs,
+    self_input: tuple[SelfInput, ...] = (),
+) -> Comparison:
+    """The verdict rules over stored bytes. Every file a verdict speaks of is re-hashed here."""
+    open_blob = opener(blobs)
+    allowed = tuple(item.name for item in recipe.normalisers)
+    comparison = verdict.judge(
+        tuple(_rehashed_artifact(artifact, blobs) for artifact in artifacts),
+        tuple(_rehashed_attempt(attempt, blobs) for attempt in attempts),
+        agree_otherwise=lambda published, rebuilt: bytewise.agree_otherwise(published, rebuilt, open_blob),
+        equal_after=lambda published, rebuilt: _equal_after(published, rebuilt, allowed, blobs),
+        self_input=self_input,
+    )
+    return comparison.model_copy(
+        update={"artifacts": tuple(_with_offset(item, open_blob) for item in comparison.artifacts)}
+    )
+
+
+def check_before_signing(record: Record, recipe: Recipe | None, blobs: Blobs) -> None:
+    """Hash both sides and judge once more. ``IntegrityError`` if the record says anything else."""
+    if record.comparison is None:
+        return
+    if recipe is None or record.published is None or record.built is None:
+        msg = "a record with a comparison but without recipe, artifacts or builds: our bug, nothing was signed"
+        raise IntegrityError(msg)
+    again = judge(
+        record.published.artifacts, record.built.attempts, recipe, blobs, record.comparison.self_input
+    )
+    if again != record.comparison:
+        msg = "judging the stored bytes once more gave another comparison than the record has; nothing was signed"
+        raise IntegrityError(msg, hint="run the same again; if it stays, the store's disk changes bytes")
+
+
+def attachments(record: Record, blobs: Blobs) -> dict[str, bytes]:
+    """Small files of the run for its folder: logs, our `.buildinfo` and `.changes`, diffoscope's reports."""
+    files: dict[str, FileDigest] = {}
+    for attempt in record.built.attempts if record.built else ():
+        suffix = f"{attempt.build}-{attempt.number}"
+        files[f"build-{suffix}.log"] = attempt.log
+        for output in attempt.outputs:
+            if output.name.endswith((".buildinfo", ".changes")):
+                files[f"{suffix}-{output.name}"] = output
+    for report in record.explanation.reports:
+        for kind, blob in (("txt", report.text), ("html", report.html)):
+            if blob is not None:
+                files[f"diffoscope-{report.artifact}.{kind}"] = blob
+    return {name: blobs.read(blob.sha256, limit=MAX_ATTACHMENT_BYTES) for name, blob in files.items()}
+
+
+def _rehashed_artifact(artifact: Artifact, blobs: Blobs) -> Artifact:
+    size = blobs.path(artifact.file.sha256).stat().st_size
+    if size != artifact.file.size:
+        msg = f"{artifact.file.name}: expected {artifact.file.size} bytes, the stored file has {size}"
+        raise IntegrityError(msg)
+    return artifact
+
+
+def _rehashed_attempt(attempt: Attempt, blobs: Blobs) -> Attempt:
+    for output in attempt.outputs:
+        blobs.path(output.sha256)
+    return attempt
+
+
+def _equal_after(
+    published: FileDigest, rebuilt: tuple[FileDigest, ...], allowed: tuple[str, ...], blobs: Blobs
+) -> tuple[str, ...]:
+    if not allowed or max(file.size for file in (published, *rebuilt)) > MAX_NORMALISED_BYTES:
+        return ()
+    read = [blobs.read(file.sha256, limit=MAX_NORMALISED_BYTES) for file in (published, *rebuilt)]
+    return normalise.equal_after(read[0], tuple(read[1:]), allowed)
+
+
+def _with_offset(item: ArtifactComparison, open_blob: bytewise.Open) -> ArtifactComparison:
+    other = next((file for file in item.rebuilt if file and not verdict.same(item.published, file)), None)
+    if other is None:
+        return item
+    with open_blob(item.published) as left, open_blob(other) as right:
+        return item.model_copy(update={"first_difference": bytewise.first_difference(left, right)})

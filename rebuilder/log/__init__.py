@@ -1,0 +1,1 @@
+"""The append-only list of what was published; a Merkle log from the trust issue on."""

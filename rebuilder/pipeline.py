@@ -1,0 +1,243 @@
+"""The pipeline: one run from target to committed record. Every stage takes values and gives one value.
+
+    resolve -> endorse -> fetch -> toolchain -> sandbox -> compare -> explain -> attest -> log -> report
+
+This file alone knows the order. ``Stopped`` may come out of any stage before the comparison: it becomes
+the verdict of the run. Every other exception is our own fault: nothing is signed and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rebuilder import __version__, evidence
+from rebuilder.attest.bundle import bundle_name, sign_statements
+from rebuilder.attest.statements import statements_for
+from rebuilder.compare import bytewise, verdict
+from rebuilder.errors import Stopped
+from rebuilder.journal import Journal
+from rebuilder.lock import ToolchainLock, to_bytes
+from rebuilder.model import (
+    Attempt,
+    Built,
+    Comparison,
+    Endorsement,
+    EndorsementResult,
+    Explanation,
+    Origin,
+    Record,
+    Source,
+    Toolchain,
+    Verdict,
+    worst,
+)
+from rebuilder.ports import (
+    Blobs,
+    Builder,
+    Clock,
+    Differ,
+    Ecosystem,
+    Fetcher,
+    Log,
+    Options,
+    Progress,
+    Reporter,
+    Resolution,
+    Runs,
+    Signing,
+    Toolchains,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The world, as ``wiring`` put it together for one command."""
+
+    ecosystem: Ecosystem
+    fetcher: Fetcher
+    blobs: Blobs
+    toolchains: Toolchains
+    builder: Builder
+    differ: Differ
+    signing: Signing | None
+    runs: Runs
+    log: Log
+    reporter: Reporter
+    clock: Clock
+    progress: Progress
+    new_run_id: Callable[[], str]
+
+
+def verify(target: str, resolve: Callable[[], Resolution], ports: Ports, options: Options) -> Record:
+    """Rebuild what ``target`` names, judge it, sign the outcome, keep the record. The record says the verdict."""
+    journal = Journal(target, ports.new_run_id(), ports.clock, ports.progress)
+    try:
+        resolution = _resolve(journal, resolve)
+        _endorse(journal, resolution, ports)
+        source = _fetch(journal, resolution, ports)
+        toolchain, lock = _toolchain(journal, resolution, source, ports, options)
+        built = _sandbox(journal, resolution, source, toolchain, ports, options)
+        comparison = _compare(journal, resolution, source, lock, built, ports)
+        _explain(journal, comparison, ports)
+    except Stopped as stop:
+        journal.stopped(stop)
+    record, files = _attest(journal, ports, options)
+    return _publish(journal, record, files, ports)
+
+
+def _resolve(journal: Journal, resolve: Callable[[], Resolution]) -> Resolution:
+    """What was published, its digests, which recipe."""
+    with journal.stage("resolve"):
+        resolution = resolve()
+    journal.keep("recipe.toml", resolution.recipe_bytes)
+    journal.set(
+        published=resolution.published,
+        recipe_sha256=hashlib.sha256(resolution.recipe_bytes).hexdigest(),
+    )
+    journal.recipe = resolution.recipe
+    journal.add_inputs(resolution.inputs)
+    journal.warn(*resolution.warnings)
+    return resolution
+
+
+def _endorse(journal: Journal, resolution: Resolution, ports: Ports) -> Endorsement:
+    """Who vouches for those digests, checked again from the saved bytes against our own trust store."""
+    with journal.stage("endorse"):
+        endorsement = ports.ecosystem.endorse(resolution)
+    journal.set(endorsement=endorsement)
+    if endorsement.result is EndorsementResult.INVALID:
+        raise Stopped(Verdict.REFUSED, endorsement.reason)
+    return endorsement
+
+
+def _fetch(journal: Journal, resolution: Resolution, ports: Ports) -> Source:
+    """The published files and the declared source, by digest."""
+    with journal.stage("fetch"):
+        ports.fetcher.fetch_all(artifact.file for artifact in resolution.published.artifacts)
+        source, signatures = ports.ecosystem.source(resolution)
+    endorsement: Endorsement = journal.values["endorsement"]
+    journal.set(source=source, endorsement=endorsement.model_copy(update={"evidence": signatures}))
+    return source
+
+
+def _toolchain(
+    journal: Journal, resolution: Resolution, source: Source, ports: Ports, options: Options
+) -> tuple[Toolchain, ToolchainLock]:
+    """The recorded packages, materialised exactly; solved from today's suite where nothing is recorded."""
+    with journal.stage("toolchain"):
+        lock = None if options.relock else resolution.lock
+        if lock is None:
+            kinds = sorted({artifact.build for artifact in resolution.published.artifacts}, reverse=True)
+            relations = {kind: ports.ecosystem.relations(resolution, source, kind) for kind in kinds}
+            lock = ports.toolchains.solve(resolution, relations)
+        roots = ports.toolchains.materialise(lock)
+    if options.relock:
+        journal.relocked()
+    data = to_bytes(lock)
+    toolchain = Toolchain(
+        lock_sha256=hashlib.sha256(data).hexdigest(),
+        origin=journal.origin("toolchain", Origin.ASSUMED),
+        suite=lock.suite,
+        roots=roots,
+        unsigned=tuple(f"{p.package} {p.version}" for p in lock.packages if not p.signed),
+        relocked=options.relock,
+    )
+    journal.keep("toolchain.lock.json", data)
+    journal.set(toolchain=toolchain)
+    return toolchain, lock
+
+
+def _sandbox(
+    journal: Journal,
+    resolution: Resolution,
+    source: Source,
+    toolchain: Toolchain,
+    ports: Ports,
+    options: Options,
+) -> Built:
+    """Build, sealed; on a difference build once more, before anyone says a word about it."""
+    published = resolution.published.artifacts
+    attempts: list[Attempt] = []
+
+    def build(number: int, kinds: tuple[str, ...]) -> None:
+        for root in toolchain.roots:
+            if root.build in kinds:
+                plan, inputs = ports.ecosystem.plan(resolution, source, root.build)
+                journal.add_inputs(inputs)
+                ports.progress.stage("sandbox", f"build {root.build}, attempt {number}")
+                run_id = ports.new_run_id()
+                attempts.append(ports.builder.build(plan, root, run_id=run_id, number=number, keep=options.keep))
+
+    with journal.stage("sandbox"):
+        build(1, tuple(root.build for root in toolchain.roots))
+        build(2, verdict.needs_second(published, tuple(attempts)))
+    built = Built(attempts=tuple(attempts))
+    journal.set(built=built)
+    return built
+
+
+def _compare(
+    journal: Journal,
+    resolution: Resolution,
+    source: Source,
+    lock: ToolchainLock,
+    built: Built,
+    ports: Ports,
+) -> Comparison:
+    """Every byte, then the verdict; both from the stored bytes, which are re-hashed as they are read."""
+    with journal.stage("compare"):
+        inputs = (*source.files, *lock.packages)
+        self_input = bytewise.find_self_input(
+            [artifact.file for artifact in resolution.published.artifacts],
+            [file for file in inputs if ports.blobs.has(file.sha256)],
+            evidence.opener(ports.blobs),
+        )
+        comparison = evidence.judge(
+            resolution.published.artifacts, built.attempts, resolution.recipe, ports.blobs, self_input
+        )
+    journal.set(comparison=comparison)
+    named = tuple(item.verdict for item in comparison.artifacts if item.named)
+    journal.verdict(worst(named), "; ".join(f"{a.artifact}: {a.reason}" for a in comparison.artifacts if a.named))
+    return comparison
+
+
+def _explain(journal: Journal, comparison: Comparison, ports: Ports) -> None:
+    """What differs, in diffoscope's words. The verdict never depends on it."""
+    with journal.stage("explain"):
+        reports = []
+        for item in comparison.artifacts:
+            other = next((file for file in item.rebuilt if file and file.sha256 != item.published.sha256), None)
+            if other is not None:
+                ports.progress.stage("explain", item.artifact)
+                reports.append(ports.differ.diff(item.published, other, run_id=journal.run_id))
+    journal.set(explanation=Explanation(reports=tuple(reports)))
+
+
+def _attest(journal: Journal, ports: Ports, options: Options) -> tuple[Record, dict[str, bytes]]:
+    """Statements by the table of design section 7, after both files were hashed and judged once more."""
+    signing = ports.signing if options.sign else None
+    with journal.stage("attest"):
+        record = journal.record(__version__, signing.signer if signing else None)
+        files = journal.files | evidence.attachments(record, ports.blobs)
+        if signing is not None:
+            evidence.check_before_signing(record, journal.recipe, ports.blobs)
+            statements = statements_for(record, journal.recipe, files)
+            if statements:
+                files[bundle_name(record)] = sign_statements(statements, signing.sign)
+    return record, files
+
+
+def _publish(journal: Journal, record: Record, files: dict[str, bytes], ports: Ports) -> Record:
+    """Commit the run folder whole, then log it. The page is rendered from the record and can be made again."""
+    record = record.model_copy(update={"timeline": journal.timeline, "finished": ports.clock.now()})
+    files["run.json"] = record.model_dump_json(by_alias=True, indent=1).encode() + b"\n"
+    files["index.html"] = ports.reporter.page(record, files)
+    draft = ports.runs.draft(record.run_id)
+    for name, data in files.items():
+        draft.write(name, data)
+    draft.commit()
+    bundle = files.get(bundle_name(record))
+    ports.log.append(record.run_id, hashlib.sha256(bundle).hexdigest() if bundle else None)
+    return record
