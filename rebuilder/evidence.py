@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from rebuilder.attest import check
 from rebuilder.compare import bytewise, normalise, verdict
 from rebuilder.errors import IntegrityError
 from rebuilder.model import (
@@ -61,12 +62,14 @@ def check_before_signing(record: Record, recipe: Recipe | None, blobs: Blobs) ->
     if recipe is None or record.published is None or record.built is None:
         msg = "a record with a comparison but without recipe, artifacts or builds: our bug, nothing was signed"
         raise IntegrityError(msg)
-    again = judge(
-        record.published.artifacts, record.built.attempts, recipe, blobs, record.comparison.self_input
+    artifacts, attempts, self_input = record.published.artifacts, record.built.attempts, record.comparison.self_input
+
+    def rehash(sha256: str) -> tuple[str, int]:
+        return sha256, blobs.path(sha256).stat().st_size
+
+    check.check_before_signing(
+        record, rehash=rehash, rejudge=lambda _: judge(artifacts, attempts, recipe, blobs, self_input)
     )
-    if again != record.comparison:
-        msg = "judging the stored bytes once more gave another comparison than the record has; nothing was signed"
-        raise IntegrityError(msg, hint="run the same again; if it stays, the store's disk changes bytes")
 
 
 def attachments(record: Record, blobs: Blobs) -> dict[str, bytes]:

@@ -223,7 +223,7 @@ def _attest(journal: Journal, ports: Ports, options: Options) -> tuple[Record, d
         files = journal.files | evidence.attachments(record, ports.blobs)
         if signing is not None:
             evidence.check_before_signing(record, journal.recipe, ports.blobs)
-            statements = statements_for(record, journal.recipe, files)
+            statements = statements_for(record, journal.recipe)
             if statements:
                 files[bundle_name(record)] = sign_statements(statements, signing.sign)
     return record, files

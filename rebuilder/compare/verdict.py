@@ -43,7 +43,7 @@ def needs_second(artifacts: tuple[Artifact, ...], attempts: tuple[Attempt, ...])
     kinds: dict[BuildKind, None] = {}
     for artifact in artifacts:
         tried = attempts_for(artifact, attempts)
-        if len(tried) == 1 and not tried[0].failure:
+        if len(tried) == 1:
             rebuilt = output(tried[0], artifact.file.name)
             if rebuilt is not None and not same(artifact.file, rebuilt):
                 kinds[artifact.build] = None

@@ -15,10 +15,14 @@ CHUNK = 1024 * 1024
 
 
 class BlobStore:
-    """The ``Blobs`` port on a folder. Safe for several processes: a blob appears by rename, whole."""
+    """The ``Blobs`` port on a folder. Safe for several processes: a blob appears by rename, whole.
 
-    def __init__(self, root: Path) -> None:
+    ``evidence`` are further folders in the same format (published reports), read and never written.
+    """
+
+    def __init__(self, root: Path, evidence: tuple[Path, ...] = ()) -> None:
         self.root = root
+        self._evidence = tuple(folder / "blobs" for folder in evidence)
         self._blobs = root / "blobs"
         self._scratch = Scratch(root)
 
@@ -41,12 +45,12 @@ class BlobStore:
 
     def has(self, sha256: str) -> bool:
         """Whether a blob of that name lies there."""
-        return self._location(sha256).is_file()
+        return self._found(sha256) is not None
 
     def path(self, sha256: str) -> Path:
         """Path of the blob, after re-hashing it."""
-        path = self._location(sha256)
-        if not path.is_file():
+        path = self._found(sha256)
+        if path is None:
             raise KeyError(sha256)
         found = sha256_of(path)
         if found != sha256:
@@ -74,6 +78,11 @@ class BlobStore:
     def remove(self, sha256: str) -> None:
         """Forget a blob. No error if there is none."""
         self._location(sha256).unlink(missing_ok=True)
+
+    def _found(self, sha256: str) -> Path | None:
+        own = self._location(sha256)
+        places = (own, *(folder / sha256[:2] / sha256 for folder in self._evidence))
+        return next((place for place in places if place.is_file()), None)
 
     def _location(self, sha256: str) -> Path:
         if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):

@@ -111,3 +111,15 @@ def rename_synced(source: Path, target: Path, *, point: str) -> None:
         failpoint(f"{point}:after-rename")
         sync_folder(target.parent)
         failpoint(f"{point}:after-folder-fsync")
+
+
+def replace_synced(path: Path, data: bytes, *, point: str = "replace") -> None:
+    """Make ``path`` hold exactly ``data``, whole at every instant; parents are made."""
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        write_synced(draft, data, point=point)
+        rename_synced(draft, path, point=point)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -84,12 +84,15 @@ class RunStore:
             folder.mkdir(parents=True)
         return Draft(folder, self.root / run_id)
 
+    def folders(self) -> tuple[Path, ...]:
+        """Every complete run folder, oldest first."""
+        children = sorted(self.root.iterdir()) if self.root.is_dir() else []
+        return tuple(folder for folder in children if (folder / FILES).is_file())
+
     def __iter__(self) -> Iterator[Run]:
         """Every complete run, newest first."""
-        folders = sorted(self.root.iterdir(), reverse=True) if self.root.is_dir() else []
-        for folder in folders:
-            if (folder / FILES).is_file():
-                yield Run(folder, load_record(folder))
+        for folder in reversed(self.folders()):
+            yield Run(folder, load_record(folder))
 
     def find(self, text: str) -> tuple[Run, ...]:
         """Runs by id (or its beginning) or by the sha256 of a published or rebuilt file, newest first.
@@ -108,6 +111,12 @@ def digests_of(record: Record) -> frozenset[str]:
     named = {artifact.file.sha256 for artifact in record.published.artifacts} if record.published else set()
     built = {file.sha256 for attempt in record.built.attempts for file in attempt.outputs} if record.built else set()
     return frozenset(named | built)
+
+
+def bundle_digest(folder: Path) -> str | None:
+    """sha256 of the signed bundle of a run folder; ``None`` if nothing was signed."""
+    bundle = next(iter(sorted(folder.glob("*.intoto.jsonl"))), None)
+    return sha256_of(bundle) if bundle else None
 
 
 def load_record(folder: Path) -> Record:

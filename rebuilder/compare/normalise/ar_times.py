@@ -20,5 +20,8 @@ def ar_times(data: bytes) -> bytes:
             raise ValueError(msg)
         result[at + 16 : at + 28] = ZERO
         size = int(header[48:58])
+        if at + HEADER + size > len(data):
+            msg = f"ar member cut off at offset {at}"
+            raise ValueError(msg)
         at += HEADER + size + size % 2
     return bytes(result)

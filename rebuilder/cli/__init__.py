@@ -1,0 +1,112 @@
+"""The command line: parse, call, map the outcome to an exit code. Commands are imported when called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from rebuilder import __version__
+
+#: name -> (module, one line of help); the function has the command's name. Kept here so that ``--help``
+#: imports nothing but click.
+COMMANDS = {
+    "verify": ("rebuilder.cli.verify", "Rebuild a published artifact and compare every byte."),
+    "init": ("rebuilder.cli.recipe", "Write a recipe for what a purl names."),
+    "lock": ("rebuilder.cli.recipe", "Record the exact toolchain of a recipe."),
+    "show": ("rebuilder.cli.show", "Show a run, or all runs of an artifact's sha256."),
+    "publish": ("rebuilder.cli.publish", "Write a folder of pages and evidence that anyone can serve."),
+    "verify-bundle": ("rebuilder.cli.verify_bundle", "Check a signed bundle, fully offline."),
+    "keys": ("rebuilder.cli.keys", "Make and show the keys that sign for you."),
+    "cache": ("rebuilder.cli.cache", "Show and trim what is stored on this disk."),
+    "doctor": ("rebuilder.cli.doctor", "List what Rebuilder needs, and what of it is here."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules, imported only when one is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order of ``COMMANDS``: the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the one command that is asked for."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown command names its nearest neighbour."""
+        if args and args[0] not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            ctx.fail(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="rebuilder")
+def cli() -> None:
+    """Rebuild published artifacts from their declared source, compare every byte, sign what came out.
+
+    \b
+    Exit codes: 0 reproduced, 10 different, 11 equivalent, 12 flaky, 13 build failed, 14 refused,
+    15 unavailable, 2 usage, 3 a fault of this machine, 1 a bug of ours, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Entry point: the only place that turns exceptions into exit codes."""
+    from rebuilder.errors import EXIT_BUG, EXIT_INTERRUPTED, RebuilderError
+
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing half-done was kept", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(err.exit_code)
+    except RebuilderError as err:
+        report_error(err)
+        sys.exit(err.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_BUG)
+    except Exception as err:  # noqa: BLE001 - the last resort has to be broad
+        report_bug(err)
+        sys.exit(EXIT_BUG)
+
+
+def report_error(err: Exception) -> None:
+    """Message and hint of an expected error, on stderr."""
+    from rebuilder.report.text import clean
+
+    click.echo(f"rebuilder: {clean(str(err))}", err=True)
+    if hint := getattr(err, "hint", ""):
+        click.echo(f"  next: {clean(hint)}", err=True)
+
+
+def report_bug(err: Exception) -> None:
+    """An error nobody expected is ours: say so, and keep the traceback in a file for the report."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="rebuilder-bug-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(err, file=file)
+    click.echo(f"rebuilder: a bug of ours: {type(err).__name__}: {err}", err=True)
+    click.echo(f"  nothing was signed. Please report it with {file.name}", err=True)

@@ -1,0 +1,36 @@
+"""``rebuilder publish DIR``: a static folder that anyone can serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rebuilder.config import load_config
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--run", "wanted", multiple=True, help="Only this run (id, its beginning, or an artifact's sha256).")
+@click.option("--with-artifacts", is_flag=True, help="Also the published and rebuilt files and the whole source.")
+def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> None:
+    """Add runs with their evidence to FOLDER and renew its index. What is there already is never changed."""
+    from rebuilder.report.index import index_json, index_row, render_index
+    from rebuilder.store.blobs import BlobStore
+    from rebuilder.store.publish import Site
+    from rebuilder.store.runs import RunStore
+
+    config = load_config()
+    runs = RunStore(config.state)
+    chosen = [run for text in wanted for run in runs.find(text)[:1]] if wanted else list(runs)
+    site = Site(folder)
+    try:
+        added = sum(site.add(run, BlobStore(config.state, config.evidence), artifacts=with_artifacts) for run in chosen)
+        rows = [
+            index_row(run.record, page=f"runs/{run.folder.name}/index.html", record_path=f"runs/{run.folder.name}/run.json")
+            for run in site.runs
+        ]
+        site.write_index(render_index(rows).encode(), index_json(rows))
+    finally:
+        site.close()
+    click.echo(f"{folder}: {added} runs added, {len(rows)} in all; open {folder / 'index.html'}")

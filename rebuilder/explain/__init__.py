@@ -1,0 +1,1 @@
+"""Why artifacts differ. An explanation can be wrong or missing without the verdict being wrong."""

@@ -1,0 +1,106 @@
+"""From the files of a run folder to its page: the ``Reporter`` port."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+
+from rebuilder.lock import ToolchainLock
+from rebuilder.model import Record
+from rebuilder.report.pages import Link, LinkKind, RunView, StatementSummary, render_run
+
+BUNDLE_SUFFIX = ".intoto.jsonl"
+
+
+class PageReporter:
+    """Renders a run's page from its record and the other files of its folder."""
+
+    def page(self, record: Record, files: Mapping[str, bytes]) -> bytes:
+        """The page, UTF-8."""
+        return render_run(view_of(record, files)).encode()
+
+
+def view_of(record: Record, files: Mapping[str, bytes]) -> RunView:
+    """All that the page shows, taken from the files by their fixed names."""
+    lock = files.get("toolchain.lock.json")
+    bundles = tuple(name for name in files if name.endswith(BUNDLE_SUFFIX))
+    return RunView(
+        record=record,
+        recipe_text=_text(files.get("recipe.toml", b"")),
+        lock=ToolchainLock.model_validate_json(lock) if lock else None,
+        log_text=_log(files),
+        diff_texts=_diff_texts(record, files),
+        bundle_names=bundles,
+        statements=tuple(summary for name in bundles for summary in _statements(name, files[name])),
+        links=tuple(_links(record, files)),
+        index_path="../../index.html",
+    )
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _log(files: Mapping[str, bytes]) -> str:
+    """The logs of all attempts, one after the other, each under its name."""
+    logs = sorted(name for name in files if name.startswith("build-") and name.endswith(".log"))
+    if len(logs) == 1:
+        return _text(files[logs[0]])
+    return "\n".join(f"===== {name} =====\n{_text(files[name])}" for name in logs)
+
+
+def _diff_texts(record: Record, files: Mapping[str, bytes]) -> dict[str, str]:
+    names = [report.artifact for report in record.explanation.reports]
+    return {name: _text(files[f"diffoscope-{name}.txt"]) for name in names if f"diffoscope-{name}.txt" in files}
+
+
+def _links(record: Record, files: Mapping[str, bytes]) -> list[Link]:
+    fixed: list[tuple[LinkKind, str, str]] = [("record", "Record (JSON)", "run.json"), ("recipe", "Recipe", "recipe.toml"),
+             ("lock", "Toolchain lock (JSON)", "toolchain.lock.json")]
+    links = [Link(kind=kind, label=label, path=path) for kind, label, path in fixed if path in files or path == "run.json"]
+    for name in sorted(files):
+        if name.endswith(BUNDLE_SUFFIX):
+            links.append(Link(kind="bundle", label="Signed bundle", path=name))
+        elif name.endswith(".log"):
+            links.append(Link(kind="log", label=f"Build log {name.removesuffix('.log')}", path=name))
+        elif name.endswith((".buildinfo", ".changes")):
+            links.append(Link(kind="other", label=f"Our {name}", path=name))
+    for report in record.explanation.reports:
+        kinds: list[tuple[LinkKind, str]] = [("diff-text", "txt"), ("diff-html", "html")]
+        for kind, suffix in kinds:
+            path = f"diffoscope-{report.artifact}.{suffix}"
+            if path in files:
+                links.append(Link(kind=kind, label=f"diffoscope, {report.artifact}", path=path, artifact=report.artifact))
+    return links
+
+
+def _statements(bundle: str, data: bytes) -> list[StatementSummary]:
+    """One line of words for each statement of a bundle we have just signed ourselves."""
+    found = []
+    for line in data.splitlines():
+        envelope = json.loads(line)
+        statement = json.loads(base64.b64decode(envelope["payload"]))
+        subject = statement["subject"][0]
+        found.append(
+            StatementSummary(
+                says=_says(statement),
+                predicate_type=statement["predicateType"],
+                subject=subject["name"],
+                sha256=subject["digest"]["sha256"],
+                bundle=bundle,
+                key=envelope["signatures"][0].get("keyid", ""),
+            )
+        )
+    return found
+
+
+def _says(statement: dict[str, object]) -> str:
+    predicate = statement["predicate"]
+    if not isinstance(predicate, dict):
+        return "unknown"
+    if "verificationResult" in predicate:
+        return f"verdict {predicate['verificationResult']}: {', '.join(predicate['verifiedLevels'])}"
+    if "outcome" in predicate:
+        return f"outcome {predicate['outcome']}, no vote"
+    return "provenance: these bytes came out of our rebuild"
