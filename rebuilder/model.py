@@ -52,6 +52,22 @@ class Verdict(StrEnum):
     EQUIVALENT = "equivalent"
     REPRODUCED = "reproduced"
 
+    @property
+    def exit_code(self) -> int:
+        """Exit code of ``verify`` and of a valid bundle (design section 3): documented and stable."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Verdict.REPRODUCED: 0,
+    Verdict.DIFFERENT: 10,
+    Verdict.EQUIVALENT: 11,
+    Verdict.FLAKY: 12,
+    Verdict.BUILD_FAILED: 13,
+    Verdict.REFUSED: 14,
+    Verdict.UNAVAILABLE: 15,
+}
+
 
 class Origin(StrEnum):
     """Who says that an input is the right one, strongest first."""

@@ -37,16 +37,18 @@ def trim(*, roots: bool) -> None:
     """Forget blobs that no run and no recorded toolchain names. Runs are never touched."""
     from rebuilder.cli.progress import Quiet
     from rebuilder.store.blobs import BlobStore
+    from rebuilder.store.durable import in_use
     from rebuilder.store.publish import evidence_of
     from rebuilder.store.runs import RunStore
     from rebuilder.wiring import workshop
 
     config = load_config()
     blobs = BlobStore(config.state)
-    needed = {file.sha256 for run in RunStore(config.state) for file in evidence_of(run.record, artifacts=True)}
-    dropped = [(name, size) for name, size in blobs.names() if name not in needed]
-    for name, _ in dropped:
-        blobs.remove(name)
+    with in_use(config.state, alone=True):
+        needed = {file.sha256 for run in RunStore(config.state) for file in evidence_of(run.record, artifacts=True)}
+        dropped = [(name, size) for name, size in blobs.names() if name not in needed]
+        for name, _ in dropped:
+            blobs.remove(name)
     click.echo(f"forgot {len(dropped)} blobs, {sum(size for _, size in dropped) / 1e6:.1f} MB")
     if roots:
         engine = workshop(config, Quiet()).engine

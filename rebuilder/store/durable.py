@@ -7,6 +7,7 @@ instant in between, so that tests can kill the process there.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from rebuilder.errors import InfrastructureError
+from rebuilder.errors import InfrastructureError, UsageError
 
 
 def failpoint(name: str) -> None:
@@ -82,6 +83,25 @@ def _children(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except FileNotFoundError:
         return []
+
+
+@contextmanager
+def in_use(root: Path, *, alone: bool = False) -> Iterator[None]:
+    """Hold the store while the block runs, with others; or ``alone``, to forget things in it.
+
+    Raises ``UsageError`` if it is to be alone and is not. The kernel lets go when a process dies.
+    """
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(root / "in-use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        yield
+    except BlockingIOError as err:
+        msg = f"another rebuilder command is using {root}"
+        raise UsageError(msg, hint="wait until it has ended, then run the same again") from err
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:
