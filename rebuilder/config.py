@@ -79,8 +79,11 @@ def load_config(
 
 def default_trust() -> tuple[Path, ...]:
     """The shipped anchors: ``trust/`` beside the package in a checkout, else the installed data folder."""
-    places = (Path(__file__).parent.parent / "trust", Path(sys.prefix) / "share" / "rebuilder" / "trust")
-    return tuple(place for place in places if place.is_dir())[:1]
+    checkout = Path(__file__).parent.parent
+    if (checkout / "pyproject.toml").is_file():  # else it is site-packages, where anybody may put a `trust`
+        return (checkout / "trust",)
+    installed = Path(sys.prefix) / "share" / "rebuilder" / "trust"
+    return (installed,) if installed.is_dir() else ()
 
 
 def _find(start: Path) -> Path | None:

@@ -21,12 +21,14 @@ from rebuilder.journal import Journal
 from rebuilder.lock import ToolchainLock, to_bytes
 from rebuilder.model import (
     Attempt,
+    BuildKind,
     Built,
     Comparison,
     Endorsement,
     EndorsementResult,
     Explanation,
     Origin,
+    Published,
     Record,
     Source,
     Toolchain,
@@ -129,9 +131,10 @@ def _toolchain(
     with journal.stage("toolchain"):
         lock = None if options.relock else resolution.lock
         if lock is None:
-            kinds = sorted({artifact.build for artifact in resolution.published.artifacts}, reverse=True)
+            kinds = build_kinds(resolution.published)
             relations = {kind: ports.ecosystem.relations(resolution, source, kind) for kind in kinds}
-            lock = ports.toolchains.solve(resolution, relations)
+            current = ports.ecosystem.today(resolution) if options.relock else resolution
+            lock = ports.toolchains.solve(current, relations)
         roots = ports.toolchains.materialise(lock)
     if options.relock:
         journal.relocked()
@@ -147,6 +150,11 @@ def _toolchain(
     journal.keep("toolchain.lock.json", data)
     journal.set(toolchain=toolchain)
     return toolchain, lock
+
+
+def build_kinds(published: Published) -> tuple[BuildKind, ...]:
+    """The builds that together make every artifact: architecture-dependent ones first, as the archive does."""
+    return tuple(sorted({artifact.build for artifact in published.artifacts}, reverse=True))
 
 
 def _sandbox(
@@ -223,7 +231,7 @@ def _attest(journal: Journal, ports: Ports, options: Options) -> tuple[Record, d
         files = journal.files | evidence.attachments(record, ports.blobs)
         if signing is not None:
             evidence.check_before_signing(record, journal.recipe, ports.blobs)
-            statements = statements_for(record, journal.recipe)
+            statements = statements_for(record, journal.recipe, files)
             if statements:
                 files[bundle_name(record)] = sign_statements(statements, signing.sign)
     return record, files

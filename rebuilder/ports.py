@@ -178,6 +178,8 @@ class Resolution:
     lock: ToolchainLock | None
     inputs: tuple[Input, ...]
     warnings: tuple[str, ...] = ()
+    #: The publisher's `.buildinfo`, kept as a blob, that the inputs and the lock are to follow.
+    buildinfo: FileDigest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +219,9 @@ class Ecosystem(Protocol):
     def resolve(self, target: str) -> Resolution:
         """``UsageError`` for names that do not exist (with the nearest), ``Stopped`` for refused or
         unavailable."""
+
+    def today(self, resolution: Resolution) -> Resolution:
+        """The same with today's indexes and no lock: what a new lock is solved from."""
 
     def endorse(self, resolution: Resolution) -> Endorsement:
         """Check again, from the saved bytes alone, that the anchor vouches for every artifact."""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebuilder.config import Config
 from rebuilder.errors import UsageError
-from rebuilder.pipeline import Ports
+from rebuilder.pipeline import Ports, build_kinds
 from rebuilder.ports import Progress
 
 if TYPE_CHECKING:
     from rebuilder.endorse.debian import DebianEndorser
     from rebuilder.fetch.http import MirrorFetcher
+    from rebuilder.explain.diffoscope import ContainerDiffer
+    from rebuilder.lock import ToolchainLock
     from rebuilder.model import RootImage
+    from rebuilder.ports import Resolution
     from rebuilder.resolve.debian import Debian
+    from rebuilder.resolve.debian_suites import DebianSettings
     from rebuilder.sandbox.docker import DockerEngine
     from rebuilder.sign.file import FileSigner
     from rebuilder.store.blobs import BlobStore
     from rebuilder.toolchain.locks import DebianToolchains
 
 DIFFOSCOPE_SUITE = "trixie"
+MAX_BUILDINFO_BYTES = 16 * 1024**2
 
 
 class SystemClock:
@@ -84,7 +89,52 @@ class Workshop:
             (folder.name, bundle_digest(folder)) for folder in runs.folders()
         )
 
-    def _differ(self) -> object:
+    def solve(self, recipe: Path, *, want: tuple[str, ...], buildinfo: Path | None) -> ToolchainLock:
+        """A new lock for a recipe, from today's indexes. Raises as ``Toolchains.solve``."""
+        resolution = self.ecosystem.today(self.ecosystem.resolve(str(recipe)))
+        if buildinfo is not None:
+            resolution = self.with_buildinfo(resolution, buildinfo)
+        toolchain = resolution.recipe.toolchain
+        wanted = toolchain.model_copy(update={"want": (*toolchain.want, *want)})
+        resolution = replace(resolution, recipe=resolution.recipe.model_copy(update={"toolchain": wanted}))
+        self.ecosystem.endorse(resolution)
+        source, _ = self.ecosystem.source(resolution)
+        kinds = build_kinds(resolution.published)
+        return self.toolchains.solve(
+            resolution, {kind: self.ecosystem.relations(resolution, source, kind) for kind in kinds}
+        )
+
+    def with_buildinfo(self, resolution: Resolution, path: Path) -> Resolution:
+        """The resolution, built as that `.buildinfo` says. ``UsageError`` if it is none, or of another build."""
+        if path.stat().st_size > MAX_BUILDINFO_BYTES:
+            msg = f"{path}: expected a .buildinfo of at most {MAX_BUILDINFO_BYTES} bytes"
+            raise UsageError(msg)
+        return self.ecosystem.with_buildinfo(resolution, path.read_bytes(), name=path.name)
+
+    def with_pack(self, resolution: Resolution, path: Path) -> Resolution:
+        """The packages of a pack, put into the blobs. It must be of the recipe's own lock, if there is one."""
+        from rebuilder.resolve.debian_inputs import replaced, toolchain_input
+        from rebuilder.toolchain.pack import unpack
+
+        lock = unpack(path, self.blobs, expect=resolution.lock)
+        inputs = replaced(resolution.inputs, toolchain_input(resolution.published, lock))
+        return replace(resolution, lock=lock, inputs=inputs)
+
+    def pack(self, recipe: Path, target: Path) -> int:
+        """Write the pack of a recipe's lock; its size in bytes."""
+        from rebuilder.resolve.recipes import load_lock
+        from rebuilder.store.durable import replace_streamed
+        from rebuilder.toolchain.pack import contents, pack
+
+        lock, _ = load_lock(recipe.with_name("toolchain.lock.json"))
+        self.fetcher.fetch_all((*lock.packages, *lock.seed))
+        missing = [file.name for file in contents(lock) if not self.blobs.has(file.sha256)]
+        if missing:
+            msg = f"the signed indexes this lock came from are not in the store: {', '.join(missing)}"
+            raise UsageError(msg, hint="run `rebuilder lock --relock` first, or publish them as evidence")
+        return replace_streamed(target, pack(lock, self.blobs))
+
+    def _differ(self) -> ContainerDiffer:
         from rebuilder.explain.diffoscope import Bounds, ContainerDiffer
 
         bounds = Bounds(seconds=self.config.diffoscope_seconds)
@@ -134,6 +184,20 @@ def workshop(config: Config, progress: Progress, *, offline: bool = False) -> Wo
     )
 
 
+def settings(config: Config) -> DebianSettings:
+    """What the operator chose, for the Debian ecosystem."""
+    from rebuilder.model import Limits
+    from rebuilder.resolve.debian_suites import SUITES, DebianSettings, SuiteSpec
+
+    own = {
+        name: SuiteSpec(archive=suite.archive, anchor=suite.anchor, base=suite.base, buildinfo=suite.buildinfo)
+        for name, suite in config.suites.items()
+    }
+    return DebianSettings(
+        suites={**SUITES, **own}, parallel=config.parallel, limits=Limits.model_validate(config.limits)
+    )
+
+
 def archives(config: Config) -> dict[str, tuple[str, ...]]:
     """Mirrors of every archive that some suite needs and somebody names; the rest fail when first used."""
     from rebuilder.fetch.mirrors import mirrors
@@ -154,8 +218,3 @@ def signer(config: Config, passphrase: Callable[[], bytes]) -> FileSigner:
     from rebuilder.sign.file import FileSigner
 
     return FileSigner(config.state / "keys", passphrase)
-
-
-def run_folder(config: Config, run_id: str) -> Path:
-    """Where the evidence of a run lies."""
-    return config.state / "runs" / run_id

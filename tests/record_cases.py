@@ -87,13 +87,13 @@ def different_assumed() -> Record:
         compared(
             name,
             Verdict.DIFFERENT,
-            [digest, None, digest, None],
+            [digest, digest],
             reason="two rebuilds agree, the published file differs",
         )
         for name, digest in mine.items()
     ]
-    rows.append(compared(BZIP2[2], Verdict.REPRODUCED, [same, None, same, None], reason="every byte is equal"))
-    rows.append(compared(BZIP2_DOC, Verdict.DIFFERENT, [None, document, None, document], first_difference=68))
+    rows.append(compared(BZIP2[2], Verdict.REPRODUCED, [same, same], reason="every byte is equal"))
+    rows.append(compared(BZIP2_DOC, Verdict.DIFFERENT, [document, document], first_difference=68))
     reports = (
         model.DiffReport(
             artifact=BZIP2[0],
@@ -218,9 +218,28 @@ def unavailable() -> Record:
     )
 
 
+def equivalent() -> Record:
+    """Equal only after a named normaliser, so never called reproduced."""
+    name = "unzip_6.0-29+deb13u1_amd64.deb"
+    given = published("unzip", "6.0-29+deb13u1", [artifact(name)])
+    mine = file(name, f"rebuilt {name}")
+    row = compared(name, Verdict.EQUIVALENT, [mine, mine], normalisers=("zip-times/v1",))
+    return record(
+        Verdict.EQUIVALENT,
+        "equal after zip-times/v1",
+        given,
+        source=source(given),
+        toolchain=toolchain(),
+        inputs=inputs(),
+        built=model.Built(attempts=(attempt(1, [mine]), attempt(2, [mine]))),
+        comparison=model.Comparison(artifacts=(row,)),
+    )
+
+
 #: Every case by name, for parametrised tests.
 CASES = {
     "reproduced": reproduced,
+    "equivalent": equivalent,
     "recovered": reproduced_with_recovered_input,
     "different-assumed": different_assumed,
     "different-declared": different_declared,

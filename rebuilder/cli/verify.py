@@ -40,18 +40,16 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
 
     TARGET is a purl (pkg:deb/debian/less?distro=trixie) or the path of a recipe.toml.
     """
-    import dataclasses
-
     from rebuilder.cli.progress import shown
     from rebuilder.ports import Options
+    from rebuilder.store.durable import in_use
     from rebuilder.wiring import workshop
 
     _check_usage(target, source, artifacts)
     config = load_config()
-    if options["pack"]:
-        config = dataclasses.replace(config)
     signal.signal(signal.SIGTERM, _interrupt)
-    with shown(quiet=bool(options["quiet"]) or bool(options["as_json"])) as progress:
+    quiet = bool(options["quiet"]) or bool(options["as_json"])
+    with in_use(config.state), shown(quiet=quiet) as progress:
         shop = workshop(config, progress, offline=bool(options["offline"]))
         ports = shop.ports(sign=not options["no_sign"], passphrase=ask_passphrase)
         shop.engine.version()

@@ -14,7 +14,11 @@ from rebuilder.errors import UsageError
 
 DEBIAN = "debian"
 SECURITY = "debian-security"
-DEBOOTSTRAP_SCRIPT = Path("/usr/share/debootstrap/scripts/sid")
+#: Where debootstrap keeps its default for Debian's suites: the suite's own script, else the program itself.
+DEBOOTSTRAP = (Path("/usr/share/debootstrap/scripts/sid"), Path("/usr/sbin/debootstrap"))
+_DEFAULT_MIRROR = re.compile(
+    r"^\s*(?:default_mirror |DEF_MIRROR=)[\"']?(https?://[^\s\"']+/debian)/?[\"']?\s*$", re.MULTILINE
+)
 OS_RELEASE = Path("/etc/os-release")
 
 
@@ -37,7 +41,7 @@ def _from_apt() -> dict[str, tuple[str, ...]]:
     if shutil.which("apt-get") is None or not _is_debian():
         return {}
     result = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"],
+        ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"],
         capture_output=True, text=True, timeout=60, check=False,
     )
     rows = [line.split() for line in result.stdout.splitlines()]
@@ -50,14 +54,15 @@ def _from_apt() -> dict[str, tuple[str, ...]]:
 
 def _from_debootstrap() -> dict[str, tuple[str, ...]]:
     """debootstrap ships the mirror its own distribution recommends; the security archive is its neighbour."""
-    if not DEBOOTSTRAP_SCRIPT.is_file():
-        return {}
-    text = DEBOOTSTRAP_SCRIPT.read_text(encoding="utf-8", errors="replace")
-    found = re.search(r"^\s*(?:default_mirror|DEF_MIRROR=)\s*[\"']?(https?://[^\s\"']+)", text, re.MULTILINE)
-    if found is None:
-        return {}
-    uri = found.group(1).rstrip("/")
-    return {DEBIAN: (uri,), SECURITY: (f"{uri}-security",)}
+    for script in DEBOOTSTRAP:
+        if not script.is_file():
+            continue
+        text = script.read_text(encoding="utf-8", errors="replace")
+        # A derivative's default serves its own archive; Debian's ends in the archive's name.
+        found = _DEFAULT_MIRROR.search(text)
+        if found is not None:
+            return {DEBIAN: (found.group(1),), SECURITY: (f"{found.group(1)}-security",)}
+    return {}
 
 
 def _is_debian() -> bool:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -143,3 +143,19 @@ def replace_synced(path: Path, data: bytes, *, point: str = "replace") -> None:
         rename_synced(draft, path, point=point)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def replace_streamed(path: Path, chunks: Iterable[bytes]) -> int:
+    """As ``replace_synced`` for a stream; how many bytes it was."""
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with disk_errors(path.parent), draft.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        rename_synced(draft, path, point="replace")
+    finally:
+        draft.unlink(missing_ok=True)
+    return size

@@ -1,0 +1,1 @@
+"""Pages, index and plain words: views of a record, never the record itself."""

@@ -1,0 +1,1 @@
+"""Our own keys: the adapters behind the ``Signing`` port."""

@@ -1,0 +1,1 @@
+"""Toolchain locks: solve them, read them from a `.buildinfo`, materialise them bit for bit, pack them."""

@@ -1,0 +1,22 @@
+#!/usr/bin/perl
+# Setup hook of mmdebstrap. Moves the packages to where apt would have downloaded them. A rename instead
+# of a copy; each was checked by digest before it was sent here.
+# Also lays out the stand-in for mountpoint(1), which is on the PATH of package scripts only where a fix-up says so.
+use strict;
+use warnings;
+use File::Path qw(make_path);
+
+my ($root) = @ARGV;
+my $target = "$root/var/cache/apt/archives";
+make_path($target);
+for my $deb (glob '/rebuilder/debs/*.deb') {
+  my ($name) = $deb =~ m{([^/]+)\z};
+  rename($deb, "$target/$name") or die "debs: $deb: $!\n";
+}
+
+my $stand_ins = "$root/rebuilder-stand-ins";
+mkdir $stand_ins or die "debs: $stand_ins: $!\n";
+open(my $file, '>', "$stand_ins/mountpoint") or die "debs: $stand_ins: $!\n";
+print {$file} "#!/bin/sh\nexit 0\n";
+close $file or die "debs: $stand_ins: $!\n";
+chmod 0755, "$stand_ins/mountpoint" or die "debs: $stand_ins: $!\n";

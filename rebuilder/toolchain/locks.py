@@ -1,0 +1,234 @@
+"""The ``Toolchains`` port: from relations, exact versions or a lock to root filesystems in the engine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from rebuilder import deb822
+from rebuilder.errors import IntegrityError, Stopped, UsageError
+from rebuilder.lock import LockedPackage, LockedRoot, ToolchainLock
+from rebuilder.model import BuildKind, RootImage, SignedIndex, Verdict
+from rebuilder.ports import Blobs, Engine, Fetcher, Progress, Resolution
+from rebuilder.toolchain import buildinfo, fixups, rootfs, rows, seed, solver, tardiff
+from rebuilder.toolchain.index import PackageLists
+from rebuilder.toolchain.pool import Exact, Pool
+from rebuilder.toolchain.seeds import Seeds
+from rebuilder.toolchain.solver import Extra
+
+ARCHITECTURE = "amd64"
+RUN_ID = "toolchain"
+
+LockOrigin = Literal["suite", "buildinfo", "manual"]
+
+
+class DebianToolchains:
+    """Toolchains made of Debian packages. ``state`` is a folder for spools and the digests of seeds."""
+
+    def __init__(self, engine: Engine, fetcher: Fetcher, blobs: Blobs, progress: Progress, state: Path) -> None:
+        self._engine = engine
+        self._fetcher = fetcher
+        self._blobs = blobs
+        self._progress = progress
+        self._spools = state / "tmp"
+        self._seeds = Seeds(engine, fetcher, blobs, state)
+
+    # --- locks --------------------------------------------------------------------------------------
+
+    def solve(self, resolution: Resolution, relations: dict[BuildKind, tuple[str, ...]]) -> ToolchainLock:
+        """A new lock, its root filesystems made once so that their digests are known.
+
+        From the publisher's `.buildinfo` where the resolution names one, else from the signed indexes and
+        ``want`` of the recipe. ``Stopped(unavailable)`` names what cannot be had; ``RecipeError`` for a bad
+        ``want``; ``UsageError`` for a bad `.buildinfo`.
+        """
+        suite, indexes = resolution.recipe.toolchain.suite, resolution.published.indexes
+        if resolution.buildinfo is not None:
+            text = self._blobs.read(resolution.buildinfo.sha256, limit=buildinfo.MAX_BYTES)
+            lock = self.from_buildinfo(text, suite=suite, indexes=indexes, kinds=tuple(relations))
+            return lock.model_copy(update={"buildinfo_sha256": resolution.buildinfo.sha256})
+        wanted = rows.wanted(resolution.recipe.toolchain.want)
+        asked = {kind: (*rows.BUILDER_PACKAGES, *lines) for kind, lines in relations.items()}
+        return self._solve(suite, indexes, asked, wanted)
+
+    def solve_tool(self, suite: str, indexes: tuple[SignedIndex, ...], relations: tuple[str, ...]) -> ToolchainLock:
+        """A lock of one root (``generic``) that holds the base system and what a tool of ours needs."""
+        return self._solve(suite, indexes, {"generic": relations}, {})
+
+    def from_buildinfo(
+        self, text: bytes, *, suite: str, indexes: tuple[SignedIndex, ...], kinds: tuple[BuildKind, ...]
+    ) -> ToolchainLock:
+        """A lock of exactly the packages a `.buildinfo` lists, and fakeroot, at the versions it names.
+
+        ``UsageError`` if it is no `.buildinfo` or of another architecture; ``Stopped(unavailable)`` lists
+        every package that neither the signed indexes nor the pool have at that version.
+        """
+        try:
+            listed = buildinfo.installed_packages(text)
+        except deb822.Malformed as error:
+            msg = f"the .buildinfo cannot be read: {error}"
+            raise UsageError(msg) from error
+        if listed.architecture != ARCHITECTURE:
+            msg = f"the .buildinfo is of a build on {listed.architecture}; only {ARCHITECTURE} can be rebuilt here"
+            raise UsageError(msg)
+        self._progress.stage("toolchain", f"looking for {len(listed.versions)} packages of the .buildinfo")
+        lists = self._lists(indexes)
+        versions = rows.with_fakeroot(lists, listed.versions)
+        exact = self._exact(lists, versions)
+        base = lists.base()
+        roots = tuple(sorted(kinds))
+        packages = [entry.locked(base.get(name, "dependency"), roots) for name, entry in exact.signed.items()]
+        packages += [
+            package.model_copy(update={"roots": roots, "why": base.get(package.package, "dependency")})
+            for package in exact.from_pool
+        ]
+        return self._record(suite, indexes, seed.choose(lists), packages, "buildinfo")
+
+    def _solve(
+        self,
+        suite: str,
+        indexes: tuple[SignedIndex, ...],
+        asked: dict[BuildKind, tuple[str, ...]],
+        wanted: dict[str, str],
+    ) -> ToolchainLock:
+        self._progress.stage("toolchain", "apt chooses the packages")
+        lists = self._lists(indexes)
+        base = lists.base()
+        exact = self._exact(lists, wanted)
+        seed_packages = seed.choose(lists)
+        question = solver.Question(
+            lists=lists,
+            relations={kind: (*base, *lines) for kind, lines in asked.items()},
+            pins=wanted,
+            extras=tuple(self._extra(package) for package in exact.from_pool),
+            codename=suite,
+        )
+        sha256 = self._seeds.load(seed_packages, rows.epoch(indexes))
+        chosen = solver.solve(self._engine, question, seed_sha256=sha256, run_id=RUN_ID)
+        packages = rows.locked(chosen, lists, exact, why={**rows.reasons(asked), **base})
+        return self._record(suite, indexes, seed_packages, packages, "manual" if wanted else "suite")
+
+    def _exact(self, lists: PackageLists, versions: Mapping[str, str]) -> Exact:
+        exact = Pool(lists, self._fetcher, self._blobs).exact(versions)
+        if exact.missing:
+            reason = (
+                f"{len(exact.missing)} of {len(versions)} toolchain packages are at the version asked for neither in "
+                "a signed index nor in the pool"
+            )
+            raise Stopped(Verdict.UNAVAILABLE, reason, missing=exact.missing)
+        return exact
+
+    def _extra(self, package: LockedPackage) -> Extra:
+        paragraph = rootfs.control_of(package, self._blobs.path(package.sha256))
+        return Extra(paragraph, package.path, package.size, package.sha256)
+
+    def _lists(self, indexes: Iterable[SignedIndex]) -> PackageLists:
+        indexes = tuple(indexes)
+        try:
+            return PackageLists.load(indexes, self._blobs)
+        except deb822.Malformed as error:
+            reason = f"a signed package list cannot be read: {error}"
+            raise Stopped(Verdict.UNAVAILABLE, reason) from error
+
+    def _record(
+        self,
+        suite: str,
+        indexes: tuple[SignedIndex, ...],
+        seed_packages: tuple[LockedPackage, ...],
+        packages: Iterable[LockedPackage],
+        origin: LockOrigin,
+    ) -> ToolchainLock:
+        """The lock of these packages: makes each root filesystem to learn its digest, and loads it."""
+        ordered = tuple(sorted(packages, key=lambda package: package.package))
+        draft = ToolchainLock(
+            suite=suite,
+            architecture=ARCHITECTURE,
+            epoch=rows.epoch(indexes),
+            origin=origin,
+            indexes=indexes,
+            seed=seed_packages,
+            packages=ordered,
+            # Stands in until the digests are known; never leaves this method.
+            roots=tuple(LockedRoot(build=kind, sha256="0" * 64, size=0) for kind in rows.kinds(ordered)),
+            fixups=fixups.needed(ordered),
+        )
+        self._fetcher.fetch_all((*draft.packages, *draft.seed))
+        roots: list[LockedRoot] = []
+        for kinds in rows.same_set(draft):
+            with self._spool() as spool:
+                sha256 = self._make(draft, kinds[0], spool)
+                if not self._engine.has_root(sha256):
+                    self._engine.import_root(_rewound(spool), sha256)
+                roots += [LockedRoot(build=kind, sha256=sha256, size=_size(spool)) for kind in kinds]
+        return draft.model_copy(update={"roots": tuple(sorted(roots, key=lambda root: root.build))})
+
+    # --- root filesystems ---------------------------------------------------------------------------
+
+    def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
+        """Load the root filesystem of every kind into the engine; nothing is done for those it has.
+
+        ``Stopped(unavailable)`` lists every package that vanished. ``IntegrityError`` if the bytes are not
+        the locked ones, with what is known about why.
+        """
+        wanted = {root.build: root for root in lock.roots}
+        for kinds in rows.same_set(lock):
+            root = wanted[kinds[0]]
+            if self._engine.has_root(root.sha256):
+                continue
+            self._fetcher.fetch_all((*(package for package in lock.packages if kinds[0] in package.roots), *lock.seed))
+            with self._spool() as spool:
+                found = self._make(lock, kinds[0], spool)
+                if found != root.sha256:
+                    self._explain(lock, kinds[0], spool, found)
+                self._engine.import_root(_rewound(spool), found)
+        return tuple(
+            RootImage(build=root.build, sha256=root.sha256, size=root.size, packages=len(rows.of(lock, root.build)))
+            for root in lock.roots
+        )
+
+    def _make(self, lock: ToolchainLock, kind: BuildKind, spool: BinaryIO) -> str:
+        packages = rows.of(lock, kind)
+        self._progress.stage("toolchain", f"mmdebstrap installs {len(packages)} packages")
+        order = rootfs.Order(
+            suite=lock.suite,
+            epoch=lock.epoch,
+            packages=packages,
+            fixups=lock.fixups,
+            seed_sha256=self._seeds.load(lock.seed, lock.epoch),
+            run_id=RUN_ID,
+        )
+        return rootfs.make(self._engine, self._blobs, self._progress, order, spool)
+
+    def _explain(self, lock: ToolchainLock, kind: BuildKind, spool: BinaryIO, found: str) -> None:
+        """Raise ``IntegrityError``. The locked tar is not at hand, so a second one tells what varies."""
+        expected = next(root.sha256 for root in lock.roots if root.build == kind)
+        with self._spool() as second:
+            again = self._make(lock, kind, second)
+            if again == expected or again != found:
+                member = tardiff.first_difference(_rewound(spool), _rewound(second))
+                msg = (
+                    f"the locked packages do not give one root filesystem: {member} varies from run to run "
+                    f"(expected sha256 {expected}, found {found} and then {again})"
+                )
+                raise IntegrityError(msg, hint="such a file needs a named fix-up; please report it with the lock")
+        msg = (
+            f"the locked packages give another root filesystem than the lock says: expected sha256 {expected}, found "
+            f"{found} twice. The lock was changed, or made by another version of this tool"
+        )
+        raise IntegrityError(msg, hint="make a new lock with --relock; the page will say so")
+
+    def _spool(self) -> BinaryIO:
+        """A file without a name: whatever ends this process, nothing of it is left."""
+        self._spools.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=self._spools)
+
+
+def _rewound(spool: BinaryIO) -> BinaryIO:
+    spool.seek(0)
+    return spool
+
+
+def _size(spool: BinaryIO) -> int:
+    return spool.seek(0, 2)

@@ -1,0 +1,73 @@
+"""Fixtures around the specimens' archive: made once a session, copied where a test changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rebuilder.explain.diffoscope import RELATIONS
+from tests.archive.hostile import HOSTILE
+from tests.archive.specimens import SPECIMENS
+from tests.archive.toolchain import RealPackages, real_packages
+from tests.archive.world import Archives, World, make_archives
+
+#: Kept between sessions: real packages and what the publisher's machine built from them.
+CACHE = Path(__file__).parents[2] / ".rebuilder" / "test-cache"
+
+
+@pytest.fixture(scope="session")
+def real() -> RealPackages:
+    """Real packages of the build set, the seed and diffoscope's container, on disk."""
+    return real_packages(CACHE / "real", extra=RELATIONS)
+
+
+@pytest.fixture(scope="session")
+def archives(real: RealPackages, tmp_path_factory: pytest.TempPathFactory) -> Archives:
+    """The specimens and their toolchain, signed. Not to be changed: ask for ``changed_archives`` for that."""
+    return make_archives(tmp_path_factory.mktemp("archives"), CACHE, real, [*SPECIMENS, *HOSTILE])
+
+
+@pytest.fixture
+def changed_archives(archives: Archives, tmp_path: Path) -> Archives:
+    """A copy of the specimens' archive that a test may change."""
+    return archives.copy(tmp_path / "archive")
+
+
+@pytest.fixture(scope="session")
+def shared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One state folder a session, so that the toolchain is materialised once. Only ever added to."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, shared_state: Path) -> Iterator[Callable[[Archives], World]]:
+    """Makes worlds over the given archives, with mirrors that close when the test ends."""
+    made: list[World] = []
+
+    def make(archives: Archives, *, mirrors: int = 1, state: Path | None = None) -> World:
+        world = World(tmp_path / f"world-{len(made)}", archives, state=state or shared_state)
+        made.append(world)
+        world.serve(mirrors=mirrors)
+        if not (world.state / "keys").exists():
+            ids = ("--builder-id", "https://liar.invalid/builder", "--verifier-id", "https://liar.invalid/verifier")
+            outcome = world.run("keys", "init", "--organisation", "Liar Suite", *ids)
+            assert outcome.code == 0, outcome.text
+        return world
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(archives: Archives, make_world: Callable[[Archives], World]) -> World:
+    """A world over the untouched archives."""
+    return make_world(archives)
+
+
+@pytest.fixture
+def changed_world(changed_archives: Archives, make_world: Callable[[Archives], World]) -> World:
+    """A world over an archive that the test may change."""
+    return make_world(changed_archives)

@@ -1,0 +1,12 @@
+"""Fixtures of the integration tests: real engines, archives and servers."""
+
+from tests.integration.archive_fixtures import (  # noqa: F401 - fixtures are used by name
+    archives,
+    changed_archives,
+    changed_world,
+    make_world,
+    real,
+    shared_state,
+    world,
+)
+from tests.integration.base_root import base_root, base_tar, engine  # noqa: F401 - fixtures are used by name
