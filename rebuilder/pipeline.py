@@ -43,6 +43,7 @@ from rebuilder.ports import (
     Ecosystem,
     Fetcher,
     Log,
+    Members,
     Options,
     Progress,
     Reporter,
@@ -60,6 +61,7 @@ class Ports:
     ecosystem: Ecosystem
     fetcher: Fetcher
     blobs: Blobs
+    members: Members
     toolchains: Toolchains
     builder: Builder
     differ: Differ
@@ -196,12 +198,11 @@ def _compare(
 ) -> Comparison:
     """Every byte, then the verdict; both from the stored bytes, which are re-hashed as they are read."""
     with journal.stage("compare"):
-        inputs = (*source.files, *lock.packages)
-        self_input = bytewise.find_self_input(
-            [artifact.file for artifact in resolution.published.artifacts],
-            [file for file in inputs if ports.blobs.has(file.sha256)],
-            evidence.opener(ports.blobs),
-        )
+        unknown = ports.members.unknown(lock.packages)
+        ports.fetcher.fetch_all(package for package in lock.packages if package.sha256 in unknown)
+        subjects = [artifact.file for artifact in resolution.published.artifacts]
+        known = ports.members.known((*source.files, *lock.packages))
+        self_input = bytewise.find_self_input(subjects, known, evidence.opener(ports.blobs))
         comparison = evidence.judge(
             resolution.published.artifacts, built.attempts, resolution.recipe, ports.blobs, self_input
         )

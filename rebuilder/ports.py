@@ -50,6 +50,16 @@ class Blobs(Protocol):
         """The bytes, re-hashed. Raises as ``path``."""
 
 
+class Members(Protocol):
+    """Digests of input files and of the binary members inside them, remembered between runs."""
+
+    def unknown(self, files: Iterable[FileDigest]) -> tuple[str, ...]:
+        """sha256 of those files that would have to be fetched before ``known`` can answer."""
+
+    def known(self, files: Iterable[FileDigest]) -> dict[str, str]:
+        """sha256 -> where, for each file and each binary member of it. ``KeyError`` for a file not at hand."""
+
+
 class Fetcher(Protocol):
     """Bytes from mirrors, checked while they stream. A wrong byte is the mirror's fault: next location."""
 

@@ -82,7 +82,7 @@ class RecipeBuild(Value):
     #: Where the tree lies while it is built; empty: the strategy's own default.
     path: str = ""
     parallel: int = Field(2, ge=1, le=256)
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default_factory=dict)
     limits: Limits = Limits()
 
 

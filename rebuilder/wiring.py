@@ -15,8 +15,8 @@ from rebuilder.ports import Progress
 
 if TYPE_CHECKING:
     from rebuilder.endorse.debian import DebianEndorser
-    from rebuilder.fetch.http import MirrorFetcher
     from rebuilder.explain.diffoscope import ContainerDiffer
+    from rebuilder.fetch.http import MirrorFetcher
     from rebuilder.lock import ToolchainLock
     from rebuilder.model import RootImage
     from rebuilder.ports import Resolution
@@ -58,12 +58,14 @@ class Workshop:
         from rebuilder.log.lines import LineLog
         from rebuilder.report.reporter import PageReporter
         from rebuilder.sandbox.build import ContainerBuilder
+        from rebuilder.store.members import MemberIndex
         from rebuilder.store.runs import RunStore, new_run_id
 
         return Ports(
             ecosystem=self.ecosystem,
             fetcher=self.fetcher,
             blobs=self.blobs,
+            members=MemberIndex(self.config.state, self.blobs),
             toolchains=self.toolchains,
             builder=ContainerBuilder(self.engine, self.blobs, self.progress, self.clock),
             differ=self._differ(),

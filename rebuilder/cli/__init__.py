@@ -87,7 +87,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_BUG)
-    except Exception as err:  # noqa: BLE001 - the last resort has to be broad
+    except Exception as err:
         report_bug(err)
         sys.exit(EXIT_BUG)
 

@@ -26,9 +26,9 @@ def show(config: Config) -> None:
     click.echo(f"state folder {config.state}")
     click.echo(f"  {len(blobs)} blobs, {sum(size for _, size in blobs) / 1e6:.1f} MB")
     click.echo(f"  {len(RunStore(config.state).folders())} runs")
-    for root in workshop(config, Quiet()).engine.roots():
-        click.echo(f"  root filesystem {root.sha256[:16]}, {root.size / 1e6:.0f} MB in the engine")
-    click.echo("`rebuilder cache trim` forgets what no run needs; `rebuilder cache trim --roots` the root filesystems too")
+    for sha256, size in workshop(config, Quiet()).engine.roots():
+        click.echo(f"  root filesystem {sha256[:16]}, {size / 1e6:.0f} MB in the engine")
+    click.echo("`rebuilder cache trim` forgets what no run needs; with --roots also the root filesystems")
 
 
 @cache.command()
@@ -53,6 +53,6 @@ def trim(*, roots: bool) -> None:
     if roots:
         engine = workshop(config, Quiet()).engine
         found = engine.roots()
-        for root in found:
-            engine.forget_root(root.sha256)
+        for sha256, _ in found:
+            engine.forget_root(sha256)
         click.echo(f"forgot {len(found)} root filesystems")

@@ -26,9 +26,10 @@ def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> N
     site = Site(folder)
     try:
         added = sum(site.add(run, BlobStore(config.state, config.evidence), artifacts=with_artifacts) for run in chosen)
+        folders = [(run.record, f"runs/{run.folder.name}") for run in site.runs]
         rows = [
-            index_row(run.record, page=f"runs/{run.folder.name}/index.html", record_path=f"runs/{run.folder.name}/run.json")
-            for run in site.runs
+            index_row(record, page=f"{folder}/index.html", record_path=f"{folder}/run.json")
+            for record, folder in folders
         ]
         site.write_index(render_index(rows).encode(), index_json(rows))
     finally:

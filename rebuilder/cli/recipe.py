@@ -41,7 +41,8 @@ def init(purl: str, recipes: Path, *, no_lock: bool, quiet: bool) -> None:
 @click.command()
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--pack", is_flag=True, help="Also write toolchain.pack.tar: every package by digest, for later years.")
-@click.option("--with", "want", multiple=True, metavar="NAME=VERSION", help="Take this version, from the pool if need be.")
+@click.option("--with", "want", multiple=True, metavar="NAME=VERSION",
+              help="Take this version, from the pool if need be.")
 @click.option("--buildinfo", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Read the toolchain from this .buildinfo instead of solving it.")
 @click.option("--relock", is_flag=True, help="Replace the lock there is.")

@@ -37,5 +37,5 @@ def places(folder: object) -> dict[str, str]:
     base = Path(str(folder))
     named = {"page": "index.html", "record": "run.json", "recipe": "recipe.toml", "toolchain": "toolchain.lock.json"}
     found = {what: str(base / name) for what, name in named.items() if (base / name).exists()}
-    bundles = {"bundle": str(path) for path in sorted(base.glob("*.intoto.jsonl"))}
-    return found | bundles
+    bundle = next(iter(sorted(base.glob("*.intoto.jsonl"))), None)
+    return found | ({"bundle": str(bundle)} if bundle else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
 from rebuilder.compare.members import Member, OpaqueError, differing, members
@@ -44,25 +44,31 @@ def agree_otherwise(published: FileDigest, rebuilt: tuple[FileDigest, ...], open
 
 
 def find_self_input(
-    subjects: Iterable[FileDigest], inputs: Iterable[FileDigest], open_blob: Open
+    subjects: Iterable[FileDigest], known: Mapping[str, str], open_blob: Open
 ) -> tuple[SelfInput, ...]:
-    """Where a subject, or a binary member of it, occurs verbatim among the inputs of its own build."""
-    known: dict[str, str] = {}
-    for file in inputs:
-        known.setdefault(file.sha256, file.name)
-        for member in _members_or_none(file, open_blob):
-            known.setdefault(member.sha256, f"{file.name}:{member.path}")
+    """Where a subject, or a binary member of it, occurs verbatim among the inputs of its own build.
+
+    ``known`` says for the sha256 of every input, and of every binary member of one, where it lies.
+    """
     found = []
     for subject in subjects:
-        if subject.sha256 in known:
-            found.append(SelfInput(artifact=subject.name, member="", found_in=known[subject.sha256],
-                                   sha256=subject.sha256))
+        with open_blob(subject) as stream:
+            parts = [(subject.sha256, ""), *((member.sha256, member.path) for member in binary_members(stream))]
         found += [
-            SelfInput(artifact=subject.name, member=member.path, found_in=known[member.sha256], sha256=member.sha256)
-            for member in _members_or_none(subject, open_blob)
-            if member.binary and member.size >= SELF_INPUT_MIN_BYTES and member.sha256 in known
+            SelfInput(artifact=subject.name, member=path, found_in=known[sha256], sha256=sha256)
+            for sha256, path in parts
+            if sha256 in known
         ]
     return tuple(found)
+
+
+def binary_members(stream: BinaryIO) -> tuple[Member, ...]:
+    """Members that are no text and large enough to mean something; none for what is no readable archive."""
+    try:
+        walk = members(stream)
+    except OpaqueError:
+        return ()
+    return tuple(member for member in walk if member.binary and member.size >= SELF_INPUT_MIN_BYTES)
 
 
 def _holds_members(path: str, walk: tuple[Member, ...]) -> bool:
@@ -73,10 +79,3 @@ def _holds_members(path: str, walk: tuple[Member, ...]) -> bool:
 def _members(file: FileDigest, open_blob: Open) -> tuple[Member, ...]:
     with open_blob(file) as stream:
         return members(stream)
-
-
-def _members_or_none(file: FileDigest, open_blob: Open) -> tuple[Member, ...]:
-    try:
-        return _members(file, open_blob)
-    except OpaqueError:
-        return ()

@@ -28,7 +28,7 @@ RELATIONS = (
     "gnupg", "python3-debian", "python3-libarchive-c", "unzip", "xxd", "xz-utils", "zstd",
 )
 _MISSING_TOOL = re.compile(r"'([^'\n]{1,60})' not (?:available in path|found)|Install '?([\w+.-]{1,60})'? to get")
-_CUT = re.compile(r"truncated by diffoscope|Max (?:HTML |output |report )?(?:page|report|output) ?(?:size)? reached", re.I)
+_CUT = re.compile(r"truncated by diffoscope|Max (?:HTML |output |report )?(?:page|report|output) ?(?:size)? reached")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,76 +4,89 @@ Only the standard library of that container's Python is here. The kill timer is 
 what was written until then still comes out, and outside, in case this does not answer.
 """
 
+from __future__ import annotations
+
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
 import time
+from pathlib import Path
 
-IN, OUT = "/work/in", "/work/out"
+WORK = Path("/work")
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "TMPDIR": str(WORK / "tmp"),
+    "HOME": str(WORK / "tmp"),
+}
 
 
-def main(arguments):
-    """Arguments: the two names, seconds, bytes of report. Exit status is always 0 if a tar was written."""
-    published, rebuilt, seconds, limit = arguments[0], arguments[1], float(arguments[2]), int(arguments[3])
-    for folder in (IN, OUT, "/work/tmp"):
-        os.makedirs(folder)
+def main(published: str, rebuilt: str, seconds: float, limit: int) -> None:
+    """Compare the two members of the tar on stdin; a tar of what came of it goes to stdout."""
+    (WORK / "out").mkdir()
+    (WORK / "tmp").mkdir()
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
         for member in archive:
-            target = os.path.join(IN, member.name)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            with open(target, "wb") as file:
-                source = archive.extractfile(member)
-                while chunk := source.read(1 << 20):
+            target = WORK / "in" / member.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source = archive.extractfile(member)
+            with target.open("wb") as file:
+                while source and (chunk := source.read(1 << 20)):
                     file.write(chunk)
     begin = time.monotonic()
     status, noise = run(published, rebuilt, seconds, limit)
-    report = {"status": status, "seconds": round(time.monotonic() - begin, 3), "stderr": noise, "tool": version()}
-    give(report, limit)
+    taken = round(time.monotonic() - begin, 3)
+    give({"status": status, "seconds": taken, "stderr": noise, "tool": version()}, limit)
 
 
-def run(published, rebuilt, seconds, limit):
+def run(published: str, rebuilt: str, seconds: float, limit: int) -> tuple[int | str, str]:
     """Exit status of diffoscope, or ``timeout``; and the end of what it said on stderr."""
-    command = [
-        "diffoscope", "--no-progress", "--text", OUT + "/report.txt", "--html", OUT + "/report.html",
-        "--max-text-report-size", str(limit), "--max-report-size", str(limit), "--timeout", str(int(seconds * 0.6)),
-        "--no-default-limits", "--max-diff-block-lines", "2000", "--max-page-size", str(limit),
-        os.path.join(IN, published), os.path.join(IN, rebuilt),
-    ]
+    bounds = {
+        "--text": WORK / "out" / "report.txt",
+        "--html": WORK / "out" / "report.html",
+        "--max-text-report-size": limit,
+        "--max-report-size": limit,
+        "--max-page-size": limit,
+        "--max-diff-block-lines": 2000,
+        # Its own, softer bound: past it no further archive is opened, and what was found is written.
+        "--timeout": int(seconds * 0.6),
+    }
+    options = [word for name, value in bounds.items() for word in (name, str(value))]
+    command = ["diffoscope", "--no-progress", "--no-default-limits", *options]
     process = subprocess.Popen(
-        command, cwd="/work", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": "/work/tmp", "HOME": "/work/tmp"},
-    )
+        [*command, str(WORK / "in" / published), str(WORK / "in" / rebuilt)],
+        cwd=WORK, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
     try:
         noise = process.communicate(timeout=seconds)[1]
-        return process.returncode, noise[-4000:].decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
         process.kill()
         return "timeout", ""
+    return process.returncode, noise[-4000:].decode("utf-8", "replace")
 
 
-def version():
+def version() -> str:
     """What diffoscope calls itself."""
-    answer = subprocess.run(["diffoscope", "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    answer = subprocess.run(["diffoscope", "--version"], capture_output=True, timeout=60, check=False)
     return answer.stdout.decode("utf-8", "replace").strip() or "diffoscope (unknown version)"
 
 
-def give(report, limit):
-    """One tar on stdout: ``status.json`` and whatever reports exist, each cut at ``limit``."""
+def give(report: dict[str, object], limit: int) -> None:
+    """One tar on stdout: whatever reports exist, each cut at ``limit``, and ``status.json``."""
     with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
         for name in ("report.txt", "report.html"):
-            path = os.path.join(OUT, name)
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
+            path = WORK / "out" / name
+            if path.is_file():
+                with path.open("rb") as file:
                     data = file.read(limit + 1)
                 report[name] = len(data) > limit
                 add(archive, name, data[:limit])
         add(archive, "status.json", json.dumps(report).encode())
 
 
-def add(archive, name, data):
+def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     """One member."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
@@ -81,4 +94,4 @@ def add(archive, name, data):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]))

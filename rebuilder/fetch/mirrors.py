@@ -37,19 +37,31 @@ def mirrors(archive: str, configured: dict[str, tuple[str, ...]]) -> tuple[tuple
 
 
 def _from_apt() -> dict[str, tuple[str, ...]]:
-    """Mirrors named in apt's sources, if this host runs Debian (other systems' archives are not ours)."""
+    """Mirrors named in apt's sources, if this host runs Debian (other systems' archives are not ours).
+
+    A host may also have sources of other publishers, whose indexes must not be taken for Debian's: what
+    apt has fetched says whose it is; where it has fetched nothing yet, the address has to.
+    """
     if shutil.which("apt-get") is None or not _is_debian():
         return {}
-    result = subprocess.run(
-        ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )
-    rows = [line.split() for line in result.stdout.splitlines()]
-    pairs = [(row[0].rstrip("/"), row[1]) for row in rows if len(row) == 2 and row[0].startswith("http")]
-    codename = _os_release().get("VERSION_CODENAME", "")
-    main = tuple(dict.fromkeys(uri for uri, release in pairs if release in {codename, "sid", "testing", "stable"}))
-    security = tuple(dict.fromkeys(uri for uri, release in pairs if release.endswith("-security")))
+    labels = {("Debian", "Debian"): DEBIAN, ("Debian", "Debian-Security"): SECURITY}
+    found = [(labels.get((origin, label)), uri) for uri, origin, label in _apt_sources("$(ORIGIN)", "$(LABEL)")]
+    if not any(name for name, _ in found):
+        rows = _apt_sources("$(COMPONENT)", "$(RELEASE)", "--no-release-info")
+        found = [(uri.rpartition("/")[2], uri) for uri, component, _ in rows if component == "main"]
+    main = tuple(dict.fromkeys(uri for name, uri in found if name == DEBIAN))
+    security = tuple(dict.fromkeys(uri for name, uri in found if name == SECURITY))
     return {DEBIAN: main, SECURITY: security or tuple(f"{uri}-security" for uri in main)}
+
+
+def _apt_sources(first: str, second: str, *options: str) -> list[tuple[str, str, str]]:
+    """The base URL of each package list that apt knows, with two of its properties."""
+    result = subprocess.run(
+        ["apt-get", "indextargets", *options, "--format", f"$(REPO_URI) {first} {second}", "Identifier: Packages"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    rows = [line.split(" ", 2) for line in result.stdout.splitlines() if line.startswith("http")]
+    return [(row[0].rstrip("/"), row[1], row[2]) for row in rows if len(row) == 3]
 
 
 def _from_debootstrap() -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,11 @@ from rebuilder.model import Record
 from rebuilder.report.pages import Link, LinkKind, RunView, StatementSummary, render_run
 
 BUNDLE_SUFFIX = ".intoto.jsonl"
+_FIXED: tuple[tuple[LinkKind, str, str], ...] = (
+    ("record", "Record (JSON)", "run.json"),
+    ("recipe", "Recipe", "recipe.toml"),
+    ("lock", "Toolchain lock (JSON)", "toolchain.lock.json"),
+)
 
 
 class PageReporter:
@@ -56,9 +61,7 @@ def _diff_texts(record: Record, files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _links(record: Record, files: Mapping[str, bytes]) -> list[Link]:
-    fixed: list[tuple[LinkKind, str, str]] = [("record", "Record (JSON)", "run.json"), ("recipe", "Recipe", "recipe.toml"),
-             ("lock", "Toolchain lock (JSON)", "toolchain.lock.json")]
-    links = [Link(kind=kind, label=label, path=path) for kind, label, path in fixed if path in files or path == "run.json"]
+    links = [Link(kind=kind, label=label, path=path) for kind, label, path in _FIXED if path in files]
     for name in sorted(files):
         if name.endswith(BUNDLE_SUFFIX):
             links.append(Link(kind="bundle", label="Signed bundle", path=name))
@@ -71,7 +74,8 @@ def _links(record: Record, files: Mapping[str, bytes]) -> list[Link]:
         for kind, suffix in kinds:
             path = f"diffoscope-{report.artifact}.{suffix}"
             if path in files:
-                links.append(Link(kind=kind, label=f"diffoscope, {report.artifact}", path=path, artifact=report.artifact))
+                label = f"diffoscope, {report.artifact}"
+                links.append(Link(kind=kind, label=label, path=path, artifact=report.artifact))
     return links
 
 

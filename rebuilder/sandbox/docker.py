@@ -6,6 +6,7 @@ for, no new privileges, the engine's default seccomp profile, and is removed on 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import socket
@@ -82,14 +83,16 @@ class DockerEngine:
         try:
             with _answering(f"create the container {name}"):
                 undisturbed(lambda: self._create(job, name))
-            ended = self._exchange(job, name, stdin, Demultiplexer(stdout, stderr))
-        except Leave:
-            if job.keep:
+            try:
+                ended = self._exchange(job, name, stdin, Demultiplexer(stdout, stderr))
+            except Leave:
+                if not job.keep:
+                    raise
                 return Exit(status=None, timed_out=False, out_of_memory=False, seconds=0.0, container=self._kept(name))
-            self._give_up(name)
-            raise
         except BaseException:
-            self._give_up(name)
+            # What went wrong first is what a person has to hear; the next sweep takes what is left.
+            with suppress(InfrastructureError):
+                undisturbed(lambda: self._remove(name))
             raise
         undisturbed(lambda: self._remove(name))
         return ended
@@ -105,6 +108,18 @@ class DockerEngine:
                     self._remove(container["Id"])
                     removed += 1
         return removed
+
+    def roots(self) -> tuple[tuple[str, int], ...]:
+        """sha256 and size of every root filesystem that is loaded, by digest."""
+        with _answering("list its root filesystems"):
+            images = self._client.images.list(name=_REPOSITORY)
+        tags = {tag: image.attrs["Size"] for image in images for tag in image.tags}
+        return tuple(sorted((tag.rpartition(":")[2], size) for tag, size in tags.items()))
+
+    def forget_root(self, sha256: str) -> None:
+        """Remove a root filesystem; it can be made again from its lock. No error if there is none."""
+        with _answering("remove a root filesystem"), contextlib.suppress(NotFound):
+            self._api.remove_image(f"{_REPOSITORY}:{sha256}", force=True)
 
     @cached_property
     def _unchecked(self) -> docker.DockerClient:
@@ -176,6 +191,9 @@ class DockerEngine:
                 self._api.start(name)
             closed = Exchange(_socket(attached), stdin, output).run(deadline)
         finally:
+            # The answer this connection came from first: closed after it, it complains (Python 3.13).
+            if (answer := getattr(attached, "_response", None)) is not None:
+                answer.close()
             attached.close()
         return self._end(name, started, deadline if closed else started)
 
@@ -232,11 +250,6 @@ class DockerEngine:
             if error.response is None or error.response.status_code != 409:
                 raise
         self._api.wait(name, timeout=_ANSWER_SECONDS)
-
-    def _give_up(self, name: str) -> None:
-        # What went wrong first is what a person has to hear; the next sweep takes what is left.
-        with suppress(InfrastructureError):
-            undisturbed(lambda: self._remove(name))
 
     def _kept(self, name: str) -> str:
         kept = name.replace("rebuilder-", owner.KEPT_PREFIX, 1)

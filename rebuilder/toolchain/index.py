@@ -24,6 +24,7 @@ MAX_LIST_BYTES = 1024**3
 _PACKAGES = re.compile(r"Packages(\.xz|\.gz)?$")
 _FOREIGN = re.compile(r"binary-(?!(?:amd64|all)(?:[_/]|$))")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,254}\Z")
+_SUITE = re.compile(r"[a-z][a-z0-9.+-]{0,63}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~-]{0,254}\Z")
 
 
@@ -66,7 +67,7 @@ class Entry:
             path=path,
             package=package_name(self.fields["Package"]),
             version=package_version(self.version),
-            architecture=self.fields["Architecture"],
+            architecture=package_architecture(self.fields["Architecture"]),
             why=why,
             roots=roots,
         )
@@ -141,6 +142,22 @@ def package_version(version: str) -> str:
         msg = f"expected the version of a Debian package, found {version[:80]!r}"
         raise ValueError(msg)
     return version
+
+
+def package_architecture(architecture: str) -> str:
+    """``architecture`` if packages of it can be used here; ``ValueError`` otherwise."""
+    if architecture not in {"amd64", "all"}:
+        msg = f"expected a package for amd64 or all, found {architecture[:80]!r}"
+        raise ValueError(msg)
+    return architecture
+
+
+def suite_name(suite: str) -> str:
+    """``suite`` if it can stand in a sources list; ``ValueError`` otherwise."""
+    if not _SUITE.match(suite):
+        msg = f"expected the name of a suite, found {suite[:80]!r}"
+        raise ValueError(msg)
+    return suite
 
 
 def _order(version: str) -> Version:

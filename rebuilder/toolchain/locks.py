@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -12,9 +12,10 @@ from rebuilder.errors import IntegrityError, Stopped, UsageError
 from rebuilder.lock import LockedPackage, LockedRoot, ToolchainLock
 from rebuilder.model import BuildKind, RootImage, SignedIndex, Verdict
 from rebuilder.ports import Blobs, Engine, Fetcher, Progress, Resolution
-from rebuilder.toolchain import buildinfo, fixups, rootfs, rows, seed, solver, tardiff
+from rebuilder.toolchain import buildinfo, fixups, pack, rootfs, rows, seed, solver, tardiff
 from rebuilder.toolchain.index import PackageLists
 from rebuilder.toolchain.pool import Exact, Pool
+from rebuilder.toolchain.remembered import Remembered
 from rebuilder.toolchain.seeds import Seeds
 from rebuilder.toolchain.solver import Extra
 
@@ -33,6 +34,7 @@ class DebianToolchains:
         self._blobs = blobs
         self._progress = progress
         self._spools = state / "tmp"
+        self._locks = state / "locks"
         self._seeds = Seeds(engine, fetcher, blobs, state)
 
     # --- locks --------------------------------------------------------------------------------------
@@ -51,7 +53,8 @@ class DebianToolchains:
             return lock.model_copy(update={"buildinfo_sha256": resolution.buildinfo.sha256})
         wanted = rows.wanted(resolution.recipe.toolchain.want)
         asked = {kind: (*rows.BUILDER_PACKAGES, *lines) for kind, lines in relations.items()}
-        return self._solve(suite, indexes, asked, wanted)
+        remembered = Remembered(self._locks, suite, indexes, asked, wanted)
+        return remembered.lock() or remembered.keep(self._solve(suite, indexes, asked, wanted))
 
     def solve_tool(self, suite: str, indexes: tuple[SignedIndex, ...], relations: tuple[str, ...]) -> ToolchainLock:
         """A lock of one root (``generic``) that holds the base system and what a tool of ours needs."""
@@ -187,6 +190,14 @@ class DebianToolchains:
             RootImage(build=root.build, sha256=root.sha256, size=root.size, packages=len(rows.of(lock, root.build)))
             for root in lock.roots
         )
+
+    def pack(self, lock: ToolchainLock) -> Iterator[bytes]:
+        """A pack of that lock as a stream (`docs/formats/pack.md`), whatever is missing fetched first.
+
+        ``Stopped(unavailable)`` lists every file that cannot be had.
+        """
+        self._fetcher.fetch_all((*lock.packages, *lock.seed))
+        return pack.pack(lock, self._blobs)
 
     def _make(self, lock: ToolchainLock, kind: BuildKind, spool: BinaryIO) -> str:
         packages = rows.of(lock, kind)

@@ -15,9 +15,9 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from rebuilder.errors import RecipeError
+from rebuilder.errors import RecipeError, Stopped
 from rebuilder.lock import ToolchainLock, to_bytes
-from rebuilder.model import FileDigest
+from rebuilder.model import FileDigest, Verdict
 from rebuilder.ports import Blobs
 from rebuilder.toolchain.tarstream import Member, tar
 
@@ -38,10 +38,14 @@ def contents(lock: ToolchainLock) -> tuple[FileDigest, ...]:
 
 
 def pack(lock: ToolchainLock, blobs: Blobs) -> Iterator[bytes]:
-    """The pack as a stream of chunks. Everything in ``contents`` is in the blobs already.
+    """The pack as a stream of chunks, from the blobs alone.
 
-    ``KeyError`` for a blob that is not; ``IntegrityError`` for one whose bytes changed.
+    ``Stopped(unavailable)`` lists what is not in the blobs; ``IntegrityError`` for one whose bytes changed.
     """
+    missing = tuple(file.name for file in contents(lock) if not blobs.has(file.sha256))
+    if missing:
+        reason = f"{len(missing)} files that the pack has to hold are not in the store"
+        raise Stopped(Verdict.UNAVAILABLE, reason, missing=missing)
     return tar(_members(lock, blobs))
 
 

@@ -20,7 +20,7 @@ from rebuilder.errors import InfrastructureError, RecipeError
 from rebuilder.lock import Fixup, LockedPackage
 from rebuilder.ports import Blobs, Engine, Job, Progress
 from rebuilder.toolchain import deb, fixups
-from rebuilder.toolchain.index import package_name, package_version
+from rebuilder.toolchain.index import package_architecture, package_name, package_version, suite_name
 from rebuilder.toolchain.seed import PROGRAMS
 from rebuilder.toolchain.solver import FOLDER, Extra, repository, stanza
 from rebuilder.toolchain.tarstream import Member, tar
@@ -32,7 +32,6 @@ STAND_INS = "/rebuilder-stand-ins"
 MAX_ROOT_BYTES = 64 * 1024**3
 _MAX_STATUS_BYTES = 64 * 1024**2
 _LOG_LINES = 40
-_SUITE = re.compile(r"[a-z][a-z0-9.+-]{0,63}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +70,8 @@ def _check(order: Order) -> None:
         for package in order.packages:
             package_name(package.package)
             package_version(package.version)
-            if package.architecture not in {"amd64", "all"}:
-                msg = f"expected architecture amd64 or all, found {package.architecture[:80]!r}"
-                raise ValueError(msg)
-        if not _SUITE.match(order.suite):
-            msg = f"expected the name of a suite, found {order.suite[:80]!r}"
-            raise ValueError(msg)
+            package_architecture(package.architecture)
+        suite_name(order.suite)
     except ValueError as error:
         msg = f"the toolchain lock is not sound: {error}"
         raise RecipeError(msg, hint="make a new lock with --relock") from error

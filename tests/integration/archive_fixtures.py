@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tests.archive.hostile import HOSTILE
 from tests.archive.specimens import SPECIMENS
 from tests.archive.toolchain import RealPackages, real_packages
 from tests.archive.world import Archives, World, make_archives
+from tests.integration.liar import blob_path, sha256_of, verify
 
 #: Kept between sessions: real packages and what the publisher's machine built from them.
 CACHE = Path(__file__).parents[2] / ".rebuilder" / "test-cache"
@@ -71,3 +74,15 @@ def world(archives: Archives, make_world: Callable[[Archives], World]) -> World:
 def changed_world(changed_archives: Archives, make_world: Callable[[Archives], World]) -> World:
     """A world over an archive that the test may change."""
     return make_world(changed_archives)
+
+
+@pytest.fixture
+def cold_state(world: World, tmp_path: Path) -> Path:
+    """A copy of the warm state, to be changed, that has no file of the specimens and no run."""
+    verify(world, world.purl("specimen-plain"))
+    state = tmp_path / "cold-state"
+    shutil.copytree(world.state, state, copy_function=os.link, ignore=shutil.ignore_patterns("runs", "log.jsonl"))
+    for file in (world.archives.specimens.root / "pool").rglob("*"):
+        if file.is_file():
+            blob_path(state, sha256_of(file)).unlink(missing_ok=True)
+    return state

@@ -4,6 +4,7 @@ from tests.integration.archive_fixtures import (  # noqa: F401 - fixtures are us
     archives,
     changed_archives,
     changed_world,
+    cold_state,
     make_world,
     real,
     shared_state,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from rebuilder.attest import uris
 from rebuilder.model import Record
-from tests.archive.world import Outcome, World
+from tests.archive.world import BASE_SUITE, Archives, Outcome, World
 
 OUR_BUG = 1
 USAGE = 2
@@ -103,3 +104,36 @@ def _letter(payload: dict[str, Any]) -> str:
         return f"B {predicate['verificationResult']}"
     assert kind == uris.OUTCOME
     return f"D {predicate['outcome']}"
+
+
+def pinned(world: World, package: str) -> Path:
+    """A recipe with its lock, written by the command itself."""
+    outcome = world.run("init", world.purl(package), "--recipes", "recipes", "--quiet")
+    assert outcome.code == 0, outcome.text
+    return next((world.folder / "recipes").rglob(f"{package}/**/recipe.toml"))
+
+
+def blob_path(state: Path, sha256: str) -> Path:
+    """Where a blob lies."""
+    return state / "blobs" / sha256[:2] / sha256
+
+
+def flip(path: Path, offset: int = -1) -> None:
+    """Change one bit of a file that may be shared with other folders: only here."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if offset < 0 else offset] ^= 1
+    mode = path.stat().st_mode
+    path.unlink()
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def toolchain_file(archives: Archives, package: str = "make") -> Path:
+    """A real package of the toolchain, in the archive that serves it."""
+    stanza = next(s for s in archives.base.suites[BASE_SUITE].binaries if s["Package"] == package)
+    return archives.base.root / stanza["Filename"]

@@ -12,7 +12,7 @@ from tests.archive.archive import Archive
 from tests.archive.keys import ArchiveKey
 from tests.archive.specimens import Specimen, smuggler
 from tests.archive.world import SUITE, Archives, World
-from tests.integration.liar import check_bundle, verify
+from tests.integration.liar import check_bundle, pinned, verify
 
 pytestmark = pytest.mark.integration
 
@@ -185,10 +185,3 @@ def test_a_prebuilt_member_is_found_out(world: World) -> None:
     assert run.record.comparison is not None
     assert [item.member for item in run.record.comparison.self_input] == ["usr/share/specimen-prebuilt/prebuilt.bin"]
     assert "self-input" in run.outcome.out
-
-
-def pinned(world: World, package: str) -> Path:
-    """A recipe with its lock, written by the command itself."""
-    outcome = world.run("init", world.purl(package), "--recipes", "recipes", "--quiet")
-    assert outcome.code == 0, outcome.text
-    return next((world.folder / "recipes").rglob(f"{package}/**/recipe.toml"))

@@ -44,7 +44,8 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 def left(client: docker.DockerClient, run_id: str) -> list[str]:
-    return [found.name or "" for found in client.containers.list(all=True, filters={"label": f"rebuilder.run={run_id}"})]
+    found = client.containers.list(all=True, filters={"label": f"rebuilder.run={run_id}"})
+    return [container.name or "" for container in found]
 
 
 def owner(root: RootImage, run_id: str) -> subprocess.Popen[str]:
@@ -58,10 +59,8 @@ def owner(root: RootImage, run_id: str) -> subprocess.Popen[str]:
 def test_both_directions_flow_at_once(engine: DockerEngine, base_root: RootImage) -> None:
     chunk = bytes(range(256)) * 1024
     digest, errors = hashlib.sha256(), []
-    script = "echo begin >&2; cat; echo end >&2; exit 5"
-    ended = engine.run(
-        job(base_root, "sh", "-c", script), stdin=(chunk for _ in range(100)), stdout=digest.update, stderr=errors.append
-    )
+    both = job(base_root, "sh", "-c", "echo begin >&2; cat; echo end >&2; exit 5")
+    ended = engine.run(both, stdin=(chunk for _ in range(100)), stdout=digest.update, stderr=errors.append)
     assert (ended.status, ended.timed_out, ended.out_of_memory) == (5, False, False)
     assert digest.digest() == hashlib.sha256(chunk * 100).digest()
     assert b"".join(errors) == b"begin\nend\n"
@@ -79,7 +78,9 @@ def test_closed_streams_are_not_the_end(engine: DockerEngine, base_root: RootIma
     assert engine.run(run, stdout=nothing, stderr=nothing).status == 4
 
 
-def test_time_and_memory_end_a_container(engine: DockerEngine, base_root: RootImage, client: docker.DockerClient) -> None:
+def test_time_and_memory_end_a_container(
+    engine: DockerEngine, base_root: RootImage, client: docker.DockerClient
+) -> None:
     slow = engine.run(job(base_root, "sleep", "60", seconds=1.0, run_id="slow"), stdout=nothing, stderr=nothing)
     assert (slow.status, slow.timed_out) == (None, True)
     hungry = job(base_root, "perl", "-e", "my $x = q(a) x 500_000_000", run_id="hungry")
@@ -96,13 +97,16 @@ def test_the_container_is_sealed(engine: DockerEngine, base_root: RootImage, cli
             seen.append(client.containers.get(left(client, "sealed")[0]).attrs)
 
     mount = Tmpfs(path="/work", bytes=1024**2, mode=0o700)
-    engine.run(job(base_root, "sh", "-c", "echo x; sleep 0.5", run_id="sealed", tmpfs=(mount,)), stdout=look, stderr=nothing)
+    sealed = job(base_root, "sh", "-c", "echo x; sleep 0.5", run_id="sealed", tmpfs=(mount,))
+    engine.run(sealed, stdout=look, stderr=nothing)
     host = seen[0]["HostConfig"]
     assert isinstance(host, dict)
     expected = {
-        "NetworkMode": "none", "CapDrop": ["ALL"], "CapAdd": None, "SecurityOpt": ["no-new-privileges"], "Privileged": False,
+        "NetworkMode": "none", "CapDrop": ["ALL"], "CapAdd": None, "SecurityOpt": ["no-new-privileges"],
+        "Privileged": False,
         "ReadonlyRootfs": True, "IpcMode": "private", "Binds": None, "PidsLimit": 64, "Memory": 128 * 1024**2,
-        "MemorySwap": 128 * 1024**2, "NanoCpus": 2_000_000_000, "Init": False, "LogConfig": {"Type": "none", "Config": {}},
+        "MemorySwap": 128 * 1024**2, "NanoCpus": 2_000_000_000, "Init": False,
+        "LogConfig": {"Type": "none", "Config": {}},
         "Tmpfs": {"/work": "rw,exec,nosuid,nodev,size=1048576,mode=700"},
     }  # fmt: skip
     assert {key: host[key] for key in expected} == expected
@@ -129,9 +133,8 @@ def test_an_exception_of_a_callback_passes_and_leaves_nothing(
 def test_ctrl_c_leaves_no_container(base_root: RootImage, client: docker.DockerClient, delay: float) -> None:
     run_id = f"interrupted-{delay}"
     script = OWNER.replace("DockerEngine().run", "print('ready', flush=True); DockerEngine().run")
-    started = subprocess.Popen(
-        [sys.executable, "-c", script, base_root.sha256, run_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", script, base_root.sha256, run_id]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert started.stdout is not None
     started.stdout.readline()
     time.sleep(delay)
@@ -198,7 +201,7 @@ def cutting(wire: Wire) -> Iterator[bytes]:
 
 def test_no_engine_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
-    with pytest.raises(InfrastructureError, match=r"expected a Docker engine at unix://.*nobody.sock, found none") as raised:
+    with pytest.raises(InfrastructureError, match=r"a Docker engine at unix://.*nobody.sock, found none") as raised:
         DockerEngine().version()
     assert "rebuilder doctor" in raised.value.hint
     monkeypatch.setenv("DOCKER_HOST", "carrier-pigeon://loft")

@@ -53,6 +53,18 @@ def test_other_bytes_on_disk_are_found_on_both_sides(which, found):
         check_before_signing(record, rehash=rehash, rejudge=same)
 
 
+@pytest.mark.parametrize("case", ["reproduced", "equivalent", "different-declared", "flaky"])
+def test_the_published_file_is_hashed_for_every_verdict_on_bytes(case):
+    record = CASES[case]()
+    published = record.comparison.artifacts[0].published
+    whole = stored(record)
+    message = f"{published.size} bytes with sha256 {published.sha256}, found 7 with {sha('rot')}"
+    with pytest.raises(IntegrityError, match=message):
+        check_before_signing(
+            record, rehash=lambda name: (sha("rot"), 7) if name == published.sha256 else whole(name), rejudge=same
+        )
+
+
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.REPRODUCED])
 def test_another_verdict_when_judged_again(verdict):
     record = record_cases.reproduced()

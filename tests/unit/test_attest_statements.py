@@ -13,7 +13,7 @@ from rebuilder.attest.facts import may_veto, recovered
 from rebuilder.attest.policies import BIT_FOR_BIT, EQUIVALENT, policy_digest
 from rebuilder.attest.statements import require_digests_fit, statements_for
 from rebuilder.errors import IntegrityError
-from rebuilder.model import EndorsementResult, FailureReason, Input, Origin, Verdict
+from rebuilder.model import EndorsementResult, FailureReason, Input, Origin, SelfInput, Verdict
 from tests import record_cases
 from tests.attest_cases import CASES, FILES, comparison, equivalent, recipe, statements, with_comparison
 from tests.records import endorsement, file, inputs, sha, signer, toolchain
@@ -186,6 +186,7 @@ PUBLISHED = "published x_1_amd64.deb"
         (Verdict.EQUIVALENT, ["other"], ("ar-times/1",), True),
         (Verdict.EQUIVALENT, ["other"], (), False),
         (Verdict.EQUIVALENT, ["other"], ("ar-times",), False),
+        (Verdict.EQUIVALENT, ["other"], ("ar-times/1", "ar-times"), False),
         (Verdict.EQUIVALENT, ["other", PUBLISHED], ("ar-times/1",), False),
         (Verdict.EQUIVALENT, [], ("ar-times/1",), False),
         (Verdict.DIFFERENT, ["other", "other"], (), True),
@@ -278,6 +279,52 @@ def test_refused_on_a_known_digest_is_an_outcome():
     assert (one.kind, one.role) == ("outcome", "verdict")
     assert (predicate["outcome"], predicate["vote"]) == ("refused", "none")
     assert predicate["endorsement"]["result"] == EndorsementResult.VALID
+
+
+def test_an_outcome_says_as_much_as_the_run_came_to_know():
+    record = record_cases.unavailable().model_copy(update={"endorsement": None})
+    early = json.loads(statements_for(record, None, FILES)[0].body)["predicate"]
+    assert early["endorsement"] == {"result": "missing", "anchor": "", "signatures": []}
+    assert early["source"] == {"kind": "none", "files": []}
+    assert early["declared"] == {"recipe": {"sha256": sha("recipe")}}
+    assert early["missing"] == list(record.missing)
+    bare = record.model_copy(update={"recipe_sha256": None})
+    assert json.loads(statements_for(bare, None, {})[0].body)["predicate"]["declared"] == {}
+    late = json.loads(statements("flaky")[0].body)["predicate"]
+    assert late["declared"] == {"recipe": {"sha256": sha("recipe")}, "toolchainLock": {"sha256": sha("lock")}}
+    assert [one["rebuilt"][0]["sha256"] for one in late["attempts"]] == [
+        sha("rebuilt toilet_0.3-3_amd64.deb 1"),
+        sha("rebuilt toilet_0.3-3_amd64.deb 2"),
+    ]
+
+
+def test_each_statement_keeps_to_its_own_file():
+    record = record_cases.different_assumed()
+    shared = SelfInput(artifact=record_cases.BZIP2[0], member="m", found_in="f", sha256=sha("m"))
+    comparison = record.comparison.model_copy(update={"self_input": (shared,)})
+    record = record.model_copy(update={"comparison": comparison})
+    first, second = (json.loads(one.body)["predicate"] for one in statements_for(record, recipe(record), FILES)[:2])
+    assert [one["name"] for one in first["evidence"][-2:]] == ["bzip2.diff.txt", "bzip2.diff.html"]
+    assert [one["name"] for one in second["evidence"][-2:]] == ["build-4.log", "libbz2.diff.txt"]
+    assert [len(first["selfInput"]), len(second["selfInput"])] == [1, 0]
+    assert [len(one["rebuilt"]) for one in first["attempts"]] == [1, 0, 1, 0]
+
+
+def test_only_builds_of_its_own_kind_can_have_made_a_file():
+    record = record_cases.reproduced()
+    [attempt] = record.built.attempts
+    other = attempt.model_copy(update={"build": "all", "outputs": (file("less_668-1_amd64.deb", "x"),)})
+    record = record.model_copy(update={"built": record.built.model_copy(update={"attempts": (attempt, other)})})
+    assert [one.kind for one in statements_for(record, recipe(record), FILES)] == VOTE
+
+
+def test_the_architecture_qualifies_debian_packages_only():
+    record = record_cases.reproduced()
+    record = record.model_copy(
+        update={"published": record.published.model_copy(update={"purl": "pkg:generic/less@668?download_url=x"})}
+    )
+    uri = json.loads(statements_for(record, recipe(record), FILES)[1].body)["predicate"]["resourceUri"]
+    assert uri == "pkg:generic/less@668-1?download_url=x"
 
 
 def test_profiles_of_several_normalisers_have_one_name():

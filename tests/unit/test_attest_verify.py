@@ -140,7 +140,11 @@ def test_broken_bundles(data, code, message):
 
 def test_another_subject():
     other = (Wanted(name="other.deb", sha256="0" * 64),)
-    refused(REPRODUCED, 21, "other.deb: expected a file with sha256 .*, found 0000", files=other)
+    subject = wanted()[0].sha256
+    refused(REPRODUCED, 21, f"other.deb: expected a file with sha256 {subject}, which .*, found 0000", files=other)
+    with pytest.raises(VerificationError) as caught:
+        verify_bundle(REPRODUCED, PINS, other)
+    assert "another file than the one that was rebuilt" in caught.value.hint
 
 
 def test_the_rebuilt_file_is_not_the_published_one():

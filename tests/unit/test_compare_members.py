@@ -124,13 +124,19 @@ def test_opaque_files_that_differ_agree_on_nothing():
     assert not agree(b"one", b"two", b"three")
 
 
+def known_of(file, store):
+    found = {file.sha256: file.name}
+    with store.open(file) as stream:
+        return found | {m.sha256: f"{file.name}:{m.path}" for m in bytewise.binary_members(stream)}
+
+
 def test_self_input_finds_the_whole_subject_and_its_binary_members():
     store = Store()
     subject = store.add("a.deb", deb_of({"./bin": BINARY, "./text": b"same text " * 50}))
     source = store.add("a.tar.xz", lzma.compress(tar_of({"a/prebuilt": BINARY, "a/text": b"same text " * 50})))
-    (found,) = bytewise.find_self_input([subject], [source], store.open)
+    (found,) = bytewise.find_self_input([subject], known_of(source, store), store.open)
     assert (found.member, found.found_in) == ("data.tar.xz/./bin", "a.tar.xz:a/prebuilt")
-    (whole, *_rest) = bytewise.find_self_input([subject], [subject], store.open)
+    (whole, *_rest) = bytewise.find_self_input([subject], known_of(subject, store), store.open)
     assert (whole.member, whole.found_in) == ("", "a.deb")
 
 
@@ -138,7 +144,27 @@ def test_text_and_tiny_members_are_no_self_input():
     store = Store()
     subject = store.add("a.deb", deb_of({"./text": b"same text " * 50, "./tiny": b"\0"}))
     source = store.add("a.tar", tar_of({"a/text": b"same text " * 50, "a/tiny": b"\0"}))
-    assert bytewise.find_self_input([subject], [source], store.open) == ()
+    assert bytewise.find_self_input([subject], known_of(source, store), store.open) == ()
+
+
+def test_members_are_remembered_and_computed_again_if_not_whole(tmp_path):
+    from rebuilder.store.blobs import BlobStore
+    from rebuilder.store.members import MemberIndex
+
+    blobs = BlobStore(tmp_path)
+    file = blobs.put([deb_of({"./a\nb": BINARY})], name="a.deb", limit=10**6)
+    index = MemberIndex(tmp_path, blobs)
+    first = index.known([file])
+    assert set(first.values()) == {"a.deb", "a.deb:data.tar.xz", "a.deb:data.tar.xz/./a\nb", "a.deb:control.tar.xz"}
+    blobs.remove(file.sha256)
+    assert index.unknown([file]) == ()
+    assert index.known([file]).keys() == first.keys()
+    (remembered,) = [path for path in (tmp_path / "members").rglob("*") if path.is_file()]
+    remembered.write_bytes(remembered.read_bytes()[:-3])
+    with pytest.raises(KeyError):
+        index.known([file])
+    remembered.unlink()
+    assert index.unknown([file]) == (file.sha256,)
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))

@@ -106,7 +106,7 @@ def test_a_declared_locale_is_never_replaced_by_ours(locale: dict[str, str], san
 
 @pytest.mark.parametrize(
     ("version", "folder"),
-    [("1.0", "1.0"), ("1.0-2", "1.0"), ("1:1.0-2", "1.0"), ("1.0-rc1-2", "1.0-rc1"), ("0+20240312-1+deb13u1", "0+20240312")],
+    [("1.0", "1.0"), ("1.0-2", "1.0"), ("1:1.0-2", "1.0"), ("1.0-rc1-2", "1.0-rc1"), ("0+2024-1+deb13u1", "0+2024")],
 )
 def test_the_tree_is_named_by_the_upstream_version(version: str, folder: str) -> None:
     assert build_path(source(version), "") == f"/build/reproducible-path/libxpm-{folder}"

@@ -4,6 +4,9 @@
 use strict;
 use warnings;
 
+# What package scripts create must not depend on who started this.
+umask 0022;
+
 my ($folder, @command) = @ARGV;
 die "usage: feed FOLDER COMMAND...\n" unless @command;
 -d $folder or mkdir $folder or die "feed: $folder: $!\n";
