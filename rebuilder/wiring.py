@@ -93,13 +93,14 @@ class Workshop:
 
     def solve(self, recipe: Path, *, want: tuple[str, ...], buildinfo: Path | None) -> ToolchainLock:
         """A new lock for a recipe, from today's indexes. Raises as ``Toolchains.solve``."""
-        resolution = self.ecosystem.today(self.ecosystem.resolve(str(recipe)))
+        resolution = self.ecosystem.resolve(str(recipe))
+        self.ecosystem.endorse(resolution)
+        resolution = self.ecosystem.today(resolution)
         if buildinfo is not None:
             resolution = self.with_buildinfo(resolution, buildinfo)
         toolchain = resolution.recipe.toolchain
         wanted = toolchain.model_copy(update={"want": (*toolchain.want, *want)})
         resolution = replace(resolution, recipe=resolution.recipe.model_copy(update={"toolchain": wanted}))
-        self.ecosystem.endorse(resolution)
         source, _ = self.ecosystem.source(resolution)
         kinds = build_kinds(resolution.published)
         return self.toolchains.solve(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rebuilder.config import load_config
+
+if TYPE_CHECKING:
+    from rebuilder.store.publish import Site
 
 
 @click.command()
@@ -15,7 +19,6 @@ from rebuilder.config import load_config
 @click.option("--with-artifacts", is_flag=True, help="Also the published and rebuilt files and the whole source.")
 def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> None:
     """Add runs with their evidence to FOLDER and renew its index. What is there already is never changed."""
-    from rebuilder.report.index import index_json, index_row, render_index
     from rebuilder.store.blobs import BlobStore
     from rebuilder.store.publish import Site
     from rebuilder.store.runs import RunStore
@@ -26,12 +29,22 @@ def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> N
     site = Site(folder)
     try:
         added = sum(site.add(run, BlobStore(config.state, config.evidence), artifacts=with_artifacts) for run in chosen)
-        folders = [(run.record, f"runs/{run.folder.name}") for run in site.runs]
-        rows = [
-            index_row(record, page=f"{folder}/index.html", record_path=f"{folder}/run.json")
-            for record, folder in folders
-        ]
-        site.write_index(render_index(rows).encode(), index_json(rows))
+        count = renew_index(site)
     finally:
         site.close()
-    click.echo(f"{folder}: {added} runs added, {len(rows)} in all; open {folder / 'index.html'}")
+    click.echo(f"{folder}: {added} runs added, {count} in all; open {folder / 'index.html'}")
+
+
+def renew_index(site: Site) -> int:
+    """Write the index over all runs of a folder; how many there are. One that cannot be read is said, not shown."""
+    from rebuilder.report.index import index_json, index_row, render_index
+
+    runs, faults = site.runs.survey()
+    for fault in faults:
+        click.echo(f"rebuilder: left out of the index: {fault}", err=True)
+    folders = [(run.record, f"runs/{run.folder.name}") for run in runs]
+    rows = [
+        index_row(record, page=f"{folder}/index.html", record_path=f"{folder}/run.json") for record, folder in folders
+    ]
+    site.write_index(render_index(rows).encode(), index_json(rows))
+    return len(rows)

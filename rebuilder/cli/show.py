@@ -16,7 +16,10 @@ def show(run: str, *, as_json: bool) -> None:
     from rebuilder.store.runs import RunStore
 
     runs = RunStore(load_config().state)
-    found = runs.find(run) if run else tuple(runs)
+    readable, faults = runs.survey()
+    for fault in faults:
+        click.echo(f"rebuilder: {clean(fault)}", err=True)
+    found = runs.find(run) if run else readable
     if as_json:
         for item in found:
             click.echo(item.record.model_dump_json(by_alias=True))

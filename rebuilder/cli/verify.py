@@ -41,8 +41,10 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
     TARGET is a purl (pkg:deb/debian/less?distro=trixie) or the path of a recipe.toml.
     """
     from rebuilder.cli.progress import shown
+    from rebuilder.cli.publish import renew_index
     from rebuilder.ports import Options
     from rebuilder.store.durable import in_use
+    from rebuilder.store.publish import Site
     from rebuilder.wiring import workshop
 
     _check_usage(target, source, artifacts)
@@ -63,6 +65,7 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
             ports,
             Options(keep=bool(options["keep"]), relock=bool(options["relock"]), sign=not options["no_sign"]),
         )
+        renew_index(Site(config.state))
     _say(record, config.state / "runs" / record.run_id, options)
     sys.exit(record.verdict.exit_code)
 

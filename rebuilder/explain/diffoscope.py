@@ -27,6 +27,10 @@ RELATIONS = (
     "diffoscope-minimal", "binutils", "binutils-multiarch", "bzip2", "cpio", "e2fsprogs", "file", "gettext",
     "gnupg", "python3-debian", "python3-libarchive-c", "unzip", "xxd", "xz-utils", "zstd",
 )
+_POLICY = (
+    b'<head><meta http-equiv="Content-Security-Policy" '
+    b"content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
+)
 _MISSING_TOOL = re.compile(r"'([^'\n]{1,60})' not (?:available in path|found)|Install '?([\w+.-]{1,60})'? to get")
 _CUT = re.compile(r"truncated by diffoscope|Max (?:HTML |output |report )?(?:page|report|output) ?(?:size)? reached")
 
@@ -87,7 +91,7 @@ class ContainerDiffer:
             status: dict[str, Any] = json.loads(found.get("status.json", b"{}"))
         except ValueError:
             status = {}
-        text, html = found.get("report.txt"), found.get("report.html")
+        text, html = found.get("report.txt"), sealed(found.get("report.html"))
         shown = text.decode("utf-8", "replace") if text else ""
         return DiffReport.model_validate(
             {
@@ -127,6 +131,16 @@ def lacks(status: dict[str, Any], text: str, end: Exit, noise: str, bounds: Boun
     tools = sorted({one or two for one, two in _MISSING_TOOL.findall(text)})
     words += [f"the helper program {tool} is not in the container; its comparison is missing" for tool in tools]
     return tuple(words)
+
+
+def sealed(html: bytes | None) -> bytes | None:
+    """The page with a policy that lets it run and load nothing, whoever serves it; ``None`` if it has no head.
+
+    The frame on our own page is sandboxed besides; this is for somebody who opens the file itself.
+    """
+    if html is None or html.count(b"<head>", 0, 4096) != 1:
+        return None
+    return html.replace(b"<head>", _POLICY, 1)
 
 
 def _packed(blobs: Blobs, entries: tuple[tuple[str, FileDigest], ...]) -> Iterator[bytes]:

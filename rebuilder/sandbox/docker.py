@@ -7,7 +7,6 @@ for, no new privileges, the engine's default seccomp profile, and is removed on 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import socket
 import threading
@@ -30,10 +29,9 @@ from rebuilder.errors import InfrastructureError, IntegrityError
 from rebuilder.ports import Exit, Job, Leave
 from rebuilder.sandbox import owner
 from rebuilder.sandbox.interrupts import undisturbed
-from rebuilder.sandbox.stream import Demultiplexer, Exchange
+from rebuilder.sandbox.stream import Demultiplexer, Exchange, checked
 
 _REPOSITORY = "rebuilder-root"
-_CHUNK = 1024 * 1024
 _ANSWER_SECONDS = 120
 _KILLED = 137
 _DOCTOR = "`rebuilder doctor` says what is missing and how to get it."
@@ -78,7 +76,10 @@ class DockerEngine:
         stdout: Callable[[bytes], None],
         stderr: Callable[[bytes], None],
     ) -> Exit:
-        """Run ``job`` to its end; see the port. With ``job.keep`` the container outlives the call."""
+        """Run ``job`` to its end; see the port. With ``job.keep`` and ``Leave`` the container outlives the call.
+
+        ``out_of_memory`` is what the engine noticed; on some hosts it misses a kill, and status 137 is all.
+        """
         name = owner.container_name(job)
         try:
             with _answering(f"create the container {name}"):
@@ -148,7 +149,7 @@ class DockerEngine:
         return found.id if layers == [f"sha256:{sha256}"] else None
 
     def _load(self, opened: BinaryIO, sha256: str, label: str) -> None:
-        data = _checked(opened, sha256)
+        data = checked(opened, sha256)
         self._api.import_image_from_data(data, repository=_REPOSITORY, tag=sha256, changes=[label])
 
     def _create(self, job: Job, name: str) -> None:
@@ -203,12 +204,13 @@ class DockerEngine:
             if timed_out:
                 self._kill(name)
             state = self._api.inspect_container(name)["State"]
-            if state["ExitCode"] == _KILLED and not timed_out and not state["OOMKilled"]:
-                self._check_own_death(name)
+            starved = bool(state["OOMKilled"])
+            if state["ExitCode"] == _KILLED and not timed_out and not starved:
+                starved = self._starved(name)
         return Exit(
             status=None if timed_out else int(state["ExitCode"]),
             timed_out=timed_out,
-            out_of_memory=bool(state["OOMKilled"]),
+            out_of_memory=starved,
             seconds=time.monotonic() - started,
             container=name,
         )
@@ -229,8 +231,9 @@ class DockerEngine:
                 raise
         return True
 
-    def _check_own_death(self, name: str) -> None:
-        """``InfrastructureError`` if the engine, or a person through it, killed the container.
+    def _starved(self, name: str) -> bool:
+        """Whether the engine heard, late, that the kernel killed for memory. ``InfrastructureError`` if the
+        engine, or a person through it, killed the container.
 
         The engine remembers its last events only as long as it runs: no ``start`` means a new engine.
         """
@@ -241,6 +244,7 @@ class DockerEngine:
         if "start" not in seen or "kill" in seen:
             msg = f"expected the container {name} to end by itself, found it killed from outside (status {_KILLED})"
             raise InfrastructureError(msg, hint="Was the Docker engine restarted? Run the command again.")
+        return "oom" in seen
 
     def _kill(self, name: str) -> None:
         try:
@@ -285,17 +289,6 @@ def _answering(what: str) -> Iterator[None]:
     except (DockerException, RequestException, HTTPError) as error:
         msg = f"expected the Docker engine at {_address()} to {what}, found that it no longer answers: {error}"
         raise InfrastructureError(msg, hint=f"Nothing is known about the build. {_DOCTOR}") from error
-
-
-def _checked(opened: BinaryIO, sha256: str) -> Iterator[bytes]:
-    """The bytes as they are read. ``IntegrityError`` before the end reaches the engine if they are wrong."""
-    digest = hashlib.sha256()
-    while chunk := opened.read(_CHUNK):
-        digest.update(chunk)
-        yield chunk
-    if digest.hexdigest() != sha256:
-        msg = f"expected a root filesystem with sha256 {sha256}, found {digest.hexdigest()}; nothing was imported"
-        raise IntegrityError(msg, hint="The cached file is damaged. Remove it and run the command again.")
 
 
 def _socket(attached: object) -> socket.socket:

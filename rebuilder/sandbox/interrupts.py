@@ -12,20 +12,23 @@ def undisturbed(action: Callable[[], None]) -> None:
     A container whose creation was cut off has no name yet that anyone could remove it by.
     """
     failure: list[BaseException] = []
+    done = threading.Event()
 
     def guarded() -> None:
         try:
             action()
         except BaseException as error:
             failure.append(error)
+        finally:
+            done.set()
 
     # Signals reach the main thread only, so a thread of its own is not disturbed by them.
-    worker = threading.Thread(target=guarded)
-    worker.start()
+    # An interrupted ``join`` can take a running thread for a finished one, so an event is waited for.
+    threading.Thread(target=guarded).start()
     interrupted = False
-    while worker.is_alive():
+    while not done.is_set():
         try:
-            worker.join()
+            done.wait()
         except KeyboardInterrupt:
             interrupted = True
     if interrupted:

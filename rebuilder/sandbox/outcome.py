@@ -11,6 +11,7 @@ from rebuilder.ports import Exit
 from rebuilder.sandbox.frames import Trailer
 
 _SHELL_SIGNAL_BASE = 128
+_KILLED = 137
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ def _without_trailer(ended: Exit | None, broken: str, limits: Limits) -> Outcome
         return Outcome(None, FailureReason.TIME_LIMIT, f"the runner did not answer within its time{cause}")
     if ended is None:
         return Outcome(None, FailureReason.EXIT_STATUS, f"the runner's stream broke off{cause}")
+    if ended.status == _KILLED:
+        # Nobody else killed it, or the engine would have said so in an exception.
+        cause += "; the kernel killed it, for memory or at a limit the build had set on it"
     detail = f"the runner ended without a trailer (status {ended.status}){cause}"
     return Outcome(ended.status, FailureReason.EXIT_STATUS, detail)
 

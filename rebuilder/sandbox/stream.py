@@ -1,4 +1,6 @@
-"""The attached streams of one container: stdin out, stdout and stderr in, at once and in bounded memory.
+"""Streams to and from the engine: attached containers, both directions at once, and root filesystems.
+
+All in bounded memory.
 
 The engine multiplexes both outputs over one connection: an eight-byte header (stream number, three
 zeros, length as 32-bit big-endian) before every piece (Docker Engine API, "attach to a container").
@@ -6,19 +8,33 @@ zeros, length as 32-bit big-endian) before every piece (Docker Engine API, "atta
 
 from __future__ import annotations
 
+import hashlib
 import selectors
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
 
-from rebuilder.errors import InfrastructureError
+from rebuilder.errors import InfrastructureError, IntegrityError
 
 _HEADER = 8
 _PIECE = 64 * 1024
+_CHUNK = 1024 * 1024
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Sink = Callable[[bytes], None]
+
+
+def checked(opened: BinaryIO, sha256: str) -> Iterator[bytes]:
+    """The bytes of a root filesystem. ``IntegrityError`` before the end reaches the engine if they are wrong."""
+    digest = hashlib.sha256()
+    while chunk := opened.read(_CHUNK):
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != sha256:
+        msg = f"expected a root filesystem with sha256 {sha256}, found {digest.hexdigest()}; nothing was imported"
+        raise IntegrityError(msg, hint="The cached file is damaged. Remove it and run the command again.")
 
 
 class Demultiplexer:

@@ -89,8 +89,18 @@ class RunStore:
         children = sorted(self.root.iterdir()) if self.root.is_dir() else []
         return tuple(folder for folder in children if (folder / FILES).is_file())
 
+    def survey(self) -> tuple[tuple[Run, ...], tuple[str, ...]]:
+        """Every run that can be read, newest first, and in words what is wrong with the others."""
+        runs, faults = [], []
+        for folder in reversed(self.folders()):
+            try:
+                runs.append(Run(folder, load_record(folder)))
+            except IntegrityError as err:
+                faults.append(f"{err}; {err.hint}")
+        return tuple(runs), tuple(faults)
+
     def __iter__(self) -> Iterator[Run]:
-        """Every complete run, newest first."""
+        """Every run, newest first. ``IntegrityError`` at one that cannot be read."""
         for folder in reversed(self.folders()):
             yield Run(folder, load_record(folder))
 
@@ -99,7 +109,8 @@ class RunStore:
 
         Raises ``UsageError`` if there is none.
         """
-        found = tuple(run for run in self if run.folder.name.startswith(text) or text in digests_of(run.record))
+        readable, _ = self.survey()
+        found = tuple(run for run in readable if run.folder.name.startswith(text) or text in digests_of(run.record))
         if not found:
             msg = f"expected a run id or the sha256 of an artifact, found no run for {text!r} in {self.root}"
             raise UsageError(msg, hint="`rebuilder show` without an argument lists the runs there are")

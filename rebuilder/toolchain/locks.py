@@ -14,6 +14,7 @@ from rebuilder.model import BuildKind, RootImage, SignedIndex, Verdict
 from rebuilder.ports import Blobs, Engine, Fetcher, Progress, Resolution
 from rebuilder.toolchain import buildinfo, fixups, pack, rootfs, rows, seed, solver, tardiff
 from rebuilder.toolchain.index import PackageLists
+from rebuilder.toolchain.made import Made, MadeRoots
 from rebuilder.toolchain.pool import Exact, Pool
 from rebuilder.toolchain.remembered import Remembered
 from rebuilder.toolchain.seeds import Seeds
@@ -36,6 +37,7 @@ class DebianToolchains:
         self._spools = state / "tmp"
         self._locks = state / "locks"
         self._seeds = Seeds(engine, fetcher, blobs, state)
+        self._made = MadeRoots(state / "roots")
 
     # --- locks --------------------------------------------------------------------------------------
 
@@ -160,32 +162,43 @@ class DebianToolchains:
         self._fetcher.fetch_all((*draft.packages, *draft.seed))
         roots: list[LockedRoot] = []
         for kinds in rows.same_set(draft):
-            with self._spool() as spool:
-                sha256 = self._make(draft, kinds[0], spool)
-                if not self._engine.has_root(sha256):
-                    self._engine.import_root(_rewound(spool), sha256)
-                roots += [LockedRoot(build=kind, sha256=sha256, size=_size(spool)) for kind in kinds]
+            made = self._made.find(draft, rows.of(draft, kinds[0]))
+            if made is None or not self._engine.has_root(made.sha256):
+                made = self._learn(draft, kinds[0])
+            roots += [LockedRoot(build=kind, sha256=made.sha256, size=made.size) for kind in kinds]
         return draft.model_copy(update={"roots": tuple(sorted(roots, key=lambda root: root.build))})
+
+    def _learn(self, draft: ToolchainLock, kind: BuildKind) -> Made:
+        with self._spool() as spool:
+            made = Made(self._make(draft, kind, spool), _size(spool))
+            if not self._engine.has_root(made.sha256):
+                self._engine.import_root(_rewound(spool), made.sha256)
+        self._made.keep(draft, rows.of(draft, kind), made)
+        return made
 
     # --- root filesystems ---------------------------------------------------------------------------
 
     def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
-        """Load the root filesystem of every kind into the engine; nothing is done for those it has.
+        """Load the root filesystem of every kind into the engine; nothing is done for those it has that
+        were made here from these very rows.
 
         ``Stopped(unavailable)`` lists every package that vanished. ``IntegrityError`` if the bytes are not
         the locked ones, with what is known about why.
         """
-        wanted = {root.build: root for root in lock.roots}
+        wanted = rows.roots_by_kind(lock)
         for kinds in rows.same_set(lock):
             root = wanted[kinds[0]]
-            if self._engine.has_root(root.sha256):
+            known = self._made.find(lock, rows.of(lock, kinds[0]))
+            if known == Made(root.sha256, root.size) and self._engine.has_root(root.sha256):
                 continue
             self._fetcher.fetch_all((*(package for package in lock.packages if kinds[0] in package.roots), *lock.seed))
             with self._spool() as spool:
                 found = self._make(lock, kinds[0], spool)
-                if found != root.sha256:
+                if (found, _size(spool)) != (root.sha256, root.size):
                     self._explain(lock, kinds[0], spool, found)
-                self._engine.import_root(_rewound(spool), found)
+                if not self._engine.has_root(found):
+                    self._engine.import_root(_rewound(spool), found)
+            self._made.keep(lock, rows.of(lock, kinds[0]), Made(root.sha256, root.size))
         return tuple(
             RootImage(build=root.build, sha256=root.sha256, size=root.size, packages=len(rows.of(lock, root.build)))
             for root in lock.roots

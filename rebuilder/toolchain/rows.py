@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from rebuilder.errors import InfrastructureError, RecipeError
-from rebuilder.lock import LockedPackage, ToolchainLock
+from rebuilder.errors import InfrastructureError, IntegrityError, RecipeError
+from rebuilder.lock import LockedPackage, LockedRoot, ToolchainLock
 from rebuilder.model import BuildKind, SignedIndex
 from rebuilder.toolchain.index import PackageLists, package_name, package_version
 from rebuilder.toolchain.pool import Exact
@@ -84,6 +84,18 @@ def with_fakeroot(lists: PackageLists, versions: Mapping[str, str]) -> dict[str,
 def of(lock: ToolchainLock, kind: BuildKind) -> tuple[LockedPackage, ...]:
     """The packages of one root."""
     return tuple(package for package in lock.packages if kind in package.roots)
+
+
+def roots_by_kind(lock: ToolchainLock) -> dict[BuildKind, LockedRoot]:
+    """The root filesystem of each kind. ``IntegrityError`` if the lock speaks of kinds that no package is for, or
+    gives two digests to one set of packages: such a root would never be checked."""
+    found = {root.build: root for root in lock.roots}
+    said = {(root.build, root.sha256, root.size) for root in lock.roots}
+    fits = len(said) == len(lock.roots) == len(found) and found.keys() == set(kinds(lock.packages))
+    if not fits or any(len({(found[k].sha256, found[k].size) for k in group}) > 1 for group in same_set(lock)):
+        msg = f"the roots of the lock ({', '.join(root.build for root in lock.roots)}) are not those of its packages"
+        raise IntegrityError(msg, hint="the lock was changed; make a new one with --relock")
+    return found
 
 
 def same_set(lock: ToolchainLock) -> list[tuple[BuildKind, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +12,6 @@ from hypothesis import strategies as st
 from rebuilder.attest import uris
 from rebuilder.attest.bundle import MAX_BUNDLE, join
 from rebuilder.attest.dsse import Envelope, Signature, pae, render
-from rebuilder.attest.pins import parse_pins, render_pins, usable
-from rebuilder.attest.strict import FormatError
 from rebuilder.attest.verify import Wanted, verify_bundle
 from rebuilder.errors import VerificationError
 from rebuilder.model import Verdict
@@ -26,7 +23,6 @@ from tests.attest_cases import (
     envelope,
     pin,
     private,
-    public,
     published_file,
     resigned,
     set_at,
@@ -79,16 +75,6 @@ def test_without_a_file_nothing_is_vouched_for():
 def test_an_absent_keyid_is_no_hindrance(keyid):
     data = join([envelope(one.role, one.body, keyid=keyid) for one in statements("reproduced")])
     assert verify_bundle(data, PINS, wanted()).exit_code == 0
-
-
-def test_a_key_pinned_twice_alike_counts_once_and_unlike_counts_for_none():
-    assert usable(PINS * 2) == ({one.key.spki_sha256: one for one in PINS}, ())
-    for change in ({"id": "https://other.example/v1"}, {"organisation": "Other"}, {"role": "attest"}):
-        double = replace(pin("verdict"), **change)
-        kept, notes = usable((*PINS, double))
-        assert list(kept) == [public("attest").spki_sha256]
-        assert "pinned 2 times with different roles" in notes[0]
-        refused(REPRODUCED, 20, "line 2: expected a signature by one of 1 pinned keys", pins=(*PINS, double))
 
 
 # --- what does not ------------------------------------------------------------------------------
@@ -153,6 +139,8 @@ def test_the_rebuilt_file_is_not_the_published_one():
         verify_bundle(bundle("different-declared"), PINS, (Wanted(name="mine", sha256=rebuilt),))
     assert caught.value.exit_code == 21
     assert "the file that the rebuilder made" in caught.value.hint
+    published = wanted("different-declared")[0].sha256
+    assert f"mine: expected a file with sha256 {published}, which" in caught.value.message
 
 
 def test_keys_that_are_not_pinned():
@@ -268,6 +256,37 @@ def test_failed_rests_on_two_rebuilds():
     refused(data, 23, "FAILED only after two rebuilds", files=wanted("different-declared"))
 
 
+def test_every_provenance_a_summary_names_must_be_here_once():
+    lines = bundle("different-declared").splitlines()
+    files = wanted("different-declared")
+    refused(join(lines[1:]), 23, "expected the 2 provenances it rests on, found 1 of them", files=files)
+
+    def twice(body):
+        body["predicate"]["inputAttestations"][1] = body["predicate"]["inputAttestations"][0]
+
+    refused(resigned(2, twice, "different-declared"), 23, "expected the 2 provenances", files=files)
+
+
+def test_every_provenance_must_agree_with_the_summary():
+    dependency = ("predicate", "buildDefinition", "resolvedDependencies", 0, "digest", "sha256")
+    data = resigned(1, set_at(*dependency, value="0" * 64), "different-declared")
+    refused(data, 23, "agree on organisation, file, recipe and lock", files=wanted("different-declared"))
+
+
+@pytest.mark.parametrize(
+    ("case", "path", "value"),
+    [
+        ("reproduced", ("verifiedLevels",), [uris.LEVEL_RECOVERED]),
+        ("flaky", ("outcome",), "unavailable"),
+    ],
+)
+def test_two_words_of_one_organisation_on_one_file_clash(case, path, value):
+    index = len(statements(case)) - 1
+    data = bundle(case) + resigned(index, set_at("predicate", *path, value=value), case)
+    refused(data, 23, "expected one verdict of Example Rebuilders", files=wanted(case))
+    assert verify_bundle(bundle(case) * 2, PINS, wanted(case)).verdict is CASES[case]().verdict
+
+
 @pytest.mark.parametrize(("field", "value"), [("outcome", "reproduced"), ("outcome", "x"), ("vote", "yes")])
 def test_an_outcome_is_never_a_vote(field, value):
     data = resigned(0, set_at("predicate", field, value=value), "flaky")
@@ -296,33 +315,6 @@ def test_any_bytes_as_bundle_or_payload_are_refused_in_words(data):
         verify_bundle(data, PINS, wanted())
     with pytest.raises(VerificationError):
         verify_bundle(join([envelope("verdict", data)]), PINS, wanted())
-
-
-# --- pins ---------------------------------------------------------------------------------------
-
-
-def test_pins_survive_a_round_trip():
-    assert parse_pins(render_pins(PINS)) == PINS
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"role": "log"}, "expected the role 'attest' or 'verdict', found 'log'"),
-        ({"scheme": "rsa"}, "expected the scheme 'ed25519'"),
-        ({"id": "javascript:x"}, "expected an id such as"),
-        ({"id": "https://a b"}, "expected an id such as"),
-        ({"organisation": "a\u202eb"}, "expected the name of an organisation"),
-        ({"spkiSha256": "0" * 64}, "expected spkiSha256"),
-        ({"publicKey": "x"}, "expected a PEM public key"),
-        ({"extra": 1}, "found 'extra'"),
-    ],
-)
-def test_pins_that_are_refused(change, message):
-    value = json.loads(render_pins(PINS))
-    value["pins"][0] |= change
-    with pytest.raises(FormatError, match=message):
-        parse_pins(json.dumps(value).encode())
 
 
 def test_exit_codes_are_those_of_the_design():

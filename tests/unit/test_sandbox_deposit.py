@@ -18,6 +18,11 @@ def left(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+def write_much(deposit: Deposit) -> None:
+    for _ in range(1000):
+        deposit.write(b"x" * 100)
+
+
 def test_pieces_become_a_blob(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
     deposit = Deposit(blobs, name="build.log", limit=10**6)
@@ -46,8 +51,7 @@ def test_an_abort_leaves_nothing(tmp_path: Path) -> None:
 def test_too_much_is_raised_and_leaves_nothing(tmp_path: Path) -> None:
     deposit = Deposit(BlobStore(tmp_path), name="n", limit=100)
     with pytest.raises(TooLargeError):
-        for _ in range(1000):
-            deposit.write(b"x" * 100)
+        write_much(deposit)
     with pytest.raises(TooLargeError):
         deposit.close()
     deposit.abort()
@@ -64,7 +68,6 @@ class FullDisk(BlobStore):
 def test_a_full_disk_is_raised_to_the_writer(tmp_path: Path) -> None:
     deposit = Deposit(FullDisk(tmp_path), name="n", limit=100)
     with pytest.raises(InfrastructureError, match="no space left"):
-        for _ in range(1000):
-            deposit.write(b"x")
+        write_much(deposit)
     with pytest.raises(InfrastructureError, match="no space left"):
         deposit.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -26,8 +27,8 @@ from rebuilder.sandbox.frames import (
 
 NONCE = bytes(range(32))
 FIELDS = {
-    "outcome": "done", "step": "1", "status": "", "signal": "", "full": "0", "log": "2", "processes": "0", "memory": "0",
-    "note": "",
+    "outcome": "done", "step": "1", "status": "", "signal": "", "full": "0", "log": "2", "processes": "0",
+    "memory": "0", "note": "",
 }  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def test_a_whole_build() -> None:
 def test_it_does_not_matter_how_the_bytes_are_cut(cuts: list[int]) -> None:
     decoder = Decoder(plan(), NONCE)
     edges = [0, *sorted(cuts), len(WHOLE)]
-    events = [event for start, end in zip(edges, edges[1:], strict=False) for event in decoder.feed(WHOLE[start:end])]
+    events = [event for start, end in pairwise(edges) for event in decoder.feed(WHOLE[start:end])]
     assert events == decode(WHOLE)
 
 
@@ -163,7 +164,7 @@ def test_a_plan_in_frames() -> None:
         ({"environment": {"": "x"}}, "the name of an environment variable, found ''"),
         ({"environment": {"A": "x\0y"}}, "text without NUL"),
         ({"steps": (Step(argv=("a\0",), cwd="/build"),)}, "text without NUL"),
-        ({"steps": (Step(argv=("true",), cwd="build"),)}, "an absolute path without '..' in the build plan, found 'build'"),
+        ({"steps": (Step(argv=("true",), cwd="build"),)}, "an absolute path without '..' in the build plan, found"),
         ({"output_dir": "/build/../etc"}, "an absolute path without '..' in the build plan, found '/build/../etc'"),
         ({"outputs": ("x" * 2**21,)}, "below 1048576 bytes"),
     ],

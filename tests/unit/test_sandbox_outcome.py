@@ -54,7 +54,9 @@ def ended(**changes: object) -> Exit:
         (trailer(outcome="full", note="could not write"), None, FailureReason.DISK_LIMIT, "could not write"),
     ],
 )
-def test_a_trailer_has_one_reason(found: Trailer, status: int | None, failure: FailureReason | None, detail: str) -> None:
+def test_a_trailer_has_one_reason(
+    found: Trailer, status: int | None, failure: FailureReason | None, detail: str
+) -> None:
     outcome = judge(found, ended(), broken="", limits=LIMITS)
     assert (outcome.exit_status, outcome.failure) == (status, failure)
     assert detail in outcome.detail
@@ -65,6 +67,7 @@ def test_a_trailer_has_one_reason(found: Trailer, status: int | None, failure: F
     [
         (ended(status=137, out_of_memory=True), FailureReason.MEMORY_LIMIT, "the runner itself was killed for memory"),
         (ended(status=None, timed_out=True), FailureReason.TIME_LIMIT, "did not answer within its time: why"),
+        (ended(status=137), FailureReason.EXIT_STATUS, "the kernel killed it, for memory or at a limit"),
         (ended(status=9), FailureReason.EXIT_STATUS, "ended without a trailer (status 9): why"),
         (ended(status=0), FailureReason.EXIT_STATUS, "ended without a trailer (status 0): why"),
         (None, FailureReason.EXIT_STATUS, "the runner's stream broke off: why"),
@@ -85,7 +88,7 @@ def test_full_mounts_leave_room_in_memory() -> None:
     build, tmp = writable_mounts(LIMITS)
     assert (build.path, build.bytes, tmp.path) == ("/build", LIMITS.disk_bytes, "/tmp")
     assert build.bytes + tmp.bytes < LIMITS.memory_bytes
-    with pytest.raises(UsageError, match="expected limits.memory_bytes of at least"):
+    with pytest.raises(UsageError, match=r"expected limits.memory_bytes of at least"):
         writable_mounts(Limits(disk_bytes=LIMITS.memory_bytes))
 
 

@@ -118,6 +118,19 @@ def test_a_changed_run_folder_is_said_to_be_changed(tmp_path, name, data, messag
         load_record(folder)
 
 
+def test_one_broken_run_does_not_hide_the_others(tmp_path):
+    record = some_record()
+    folder = committed(tmp_path, record)
+    other = committed(tmp_path, record.model_copy(update={"run_id": "20300101T000000Z-00000000"}))
+    (other / "run.json").write_bytes(b"{}")
+    runs, faults = RunStore(tmp_path).survey()
+    assert [run.folder for run in runs] == [folder]
+    assert len(faults) == 1
+    assert "is no complete run folder" in faults[0]
+    with pytest.raises(IntegrityError):
+        list(RunStore(tmp_path))
+
+
 def test_run_ids_sort_by_time_and_never_meet():
     early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     assert new_run_id(early) < new_run_id(late)
