@@ -10,6 +10,8 @@ PYTEST := $(BIN)/pytest
 # Of `make image`: a tar of a root filesystem with Python, or an image that the engine has. Empty: make one.
 BASE ?=
 IMAGE ?= rebuilder:local
+# Of `make soak`.
+ROUNDS ?= 20
 
 .PHONY: help setup demo test check unit live soak bench image lock fix clean
 
@@ -40,15 +42,15 @@ unit: ## only the tests that need neither Docker nor a network
 
 live: ## rebuild the whole list of real packages from the host's mirrors, from an empty store
 	@scripts/setup.sh --tests
-	@$(BIN)/python bench/live.py
+	@$(BIN)/python bench/live/run.py
 
-soak: ## kill the tool at random times, many times, and look for half a record (SECONDS=600)
+soak: ## kill the tool at random times, 50 a round with a seed of its own, and look for half a record (ROUNDS=20)
 	@scripts/setup.sh --tests
-	@$(BIN)/python bench/soak.py
+	@for round in $$(seq $(ROUNDS)); do $(PYTEST) -q -rP tests/integration/test_crashes.py || exit 1; done
 
 bench: ## measure each claim as a ratio against a baseline of the same run
 	@scripts/setup.sh --tests
-	@for script in bench/bench_*.py; do $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out bench/measure.py,$(wildcard bench/*.py)); do $(BIN)/python "$$script" || exit 1; done
 
 image: ## build the container image (BASE= tar or image, IMAGE= tag)
 	@scripts/setup.sh

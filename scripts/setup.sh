@@ -55,7 +55,7 @@ find_python() {
     return 1
 }
 
-find_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+find_browser() { command -v chromium || command -v chromium-browser; }
 
 names_a_mirror() {
     [ "$(system ID)" = debian ] || [ -e /usr/share/debootstrap/scripts/sid ] || grep -q '^\[archives\]' rebuilder.toml

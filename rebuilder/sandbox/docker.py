@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -58,11 +58,9 @@ class DockerEngine:
         tag = f"{_REPOSITORY}:{sha256}"
         label = f"LABEL {_REPOSITORY}={sha256}"
         with _answering("import a root filesystem"):
-            if isinstance(tar, Path):
-                with tar.open("rb") as opened:
-                    self._load(opened, sha256, label)
-            else:
-                self._load(tar, sha256, label)
+            with tar.open("rb") if isinstance(tar, Path) else nullcontext(tar) as opened:
+                data = checked(opened, sha256)
+                self._api.import_image_from_data(data, repository=_REPOSITORY, tag=sha256, changes=[label])
             if self._image(sha256) is None:
                 self._api.remove_image(tag, force=True)
                 msg = f"expected the engine to hold one layer sha256:{sha256}, found another digest after the import"
@@ -147,10 +145,6 @@ class DockerEngine:
                 return None
         layers = found.attrs["RootFS"].get("Layers")
         return found.id if layers == [f"sha256:{sha256}"] else None
-
-    def _load(self, opened: BinaryIO, sha256: str, label: str) -> None:
-        data = checked(opened, sha256)
-        self._api.import_image_from_data(data, repository=_REPOSITORY, tag=sha256, changes=[label])
 
     def _create(self, job: Job, name: str) -> None:
         image = self._image(job.root_sha256)

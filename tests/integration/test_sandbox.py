@@ -76,6 +76,9 @@ def test_a_program_that_never_reads_does_not_block_us(engine: DockerEngine, base
 def test_closed_streams_are_not_the_end(engine: DockerEngine, base_root: RootImage) -> None:
     run = job(base_root, "sh", "-c", "exec >&- 2>&-; sleep 0.5; exit 4")
     assert engine.run(run, stdout=nothing, stderr=nothing).status == 4
+    run = job(base_root, "sh", "-c", "exec >&- 2>&-; sleep 60", seconds=1.5)
+    ended = engine.run(run, stdout=nothing, stderr=nothing)
+    assert (ended.status, ended.timed_out) == (None, True)
 
 
 def test_time_and_memory_end_a_container(

@@ -14,7 +14,6 @@ from rebuilder.attest.bundle import MAX_BUNDLE, join
 from rebuilder.attest.dsse import Envelope, Signature, pae, render
 from rebuilder.attest.verify import Wanted, verify_bundle
 from rebuilder.errors import VerificationError
-from rebuilder.model import Verdict
 from tests.attest_cases import (
     CASES,
     PINS,
@@ -172,6 +171,15 @@ def without_lock(body):
     del body["predicate"]["buildDefinition"]["resolvedDependencies"][1]
 
 
+def without_source(body):
+    del body["predicate"]["buildDefinition"]["resolvedDependencies"][3:]
+
+
+def double_lock(body):
+    dependencies = body["predicate"]["buildDefinition"]["resolvedDependencies"]
+    dependencies.append({**dependencies[1], "digest": {"sha256": "0" * 64}})
+
+
 EXT = ("predicate", uris.EXTENSION)
 
 
@@ -227,6 +235,9 @@ EXT = ("predicate", uris.EXTENSION)
             23,
             "to have built that",
         ),
+        (1, set_at(*EXT, "normalisers", value=["ar-times/1"]), 22, "that go together"),
+        (0, without_source, 23, "recipe, lock, root file system and source by digest, each once"),
+        (0, double_lock, 23, "recipe, lock, root file system and source by digest, each once"),
         (0, without_lock, 23, "recipe, lock, root file system and source by digest"),
         (
             0,
@@ -249,6 +260,20 @@ def test_failed_counts_only_where_all_was_declared(name):
 
     data = resigned(2, change, "different-declared")
     refused(data, 23, f"FAILED only where {name} was declared", files=wanted("different-declared"))
+
+
+@pytest.mark.parametrize(
+    ("case", "path", "value", "code", "message"),
+    [
+        ("different-declared", ("normalisers",), ["ar-times/1"], 22, "that go together"),
+        ("equivalent", ("normalisers",), [], 22, "that go together"),
+        ("equivalent", ("normalisers",), ["ar-times/2"], 22, "that go together"),
+        ("equivalent", ("rebuilt",), [], 23, "the rebuilt digests to bear out the verdict"),
+        ("equivalent", ("rebuilt", 0, "sha256"), wanted("equivalent")[0].sha256, 23, "to bear out the verdict"),
+    ],
+)
+def test_level_normalisers_and_digests_go_together(case, path, value, code, message):
+    refused(resigned(2, set_at(*EXT, *path, value=value), case), code, message, files=wanted(case))
 
 
 def test_failed_rests_on_two_rebuilds():
@@ -315,15 +340,3 @@ def test_any_bytes_as_bundle_or_payload_are_refused_in_words(data):
         verify_bundle(data, PINS, wanted())
     with pytest.raises(VerificationError):
         verify_bundle(join([envelope("verdict", data)]), PINS, wanted())
-
-
-def test_exit_codes_are_those_of_the_design():
-    assert {verdict.value: verdict.exit_code for verdict in Verdict} == {
-        "reproduced": 0,
-        "different": 10,
-        "equivalent": 11,
-        "flaky": 12,
-        "build-failed": 13,
-        "refused": 14,
-        "unavailable": 15,
-    }

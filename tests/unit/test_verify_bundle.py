@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from rebuilder.attest.pins import render_pins
 from rebuilder.cli.verify_bundle import verify_bundle as command
 from rebuilder.errors import UsageError
+from rebuilder.model import Verdict
 from tests.attest_cases import CASES, PINS, SCHEMAS, WITH_STATEMENTS, bundle, published_file, resigned, set_at
 
 
@@ -150,3 +151,15 @@ def test_command_is_light(folder):
     ]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_exit_codes_are_those_of_the_design():
+    assert {verdict.value: verdict.exit_code for verdict in Verdict} == {
+        "reproduced": 0,
+        "different": 10,
+        "equivalent": 11,
+        "flaky": 12,
+        "build-failed": 13,
+        "refused": 14,
+        "unavailable": 15,
+    }
