@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from rebuilder.errors import InfrastructureError, Stopped
 from rebuilder.model import DiffReport, FileDigest, RootImage
 from rebuilder.ports import Blobs, Engine, Exit, Job, Progress, Tmpfs
 
@@ -59,7 +60,12 @@ class ContainerDiffer:
 
     def diff(self, published: FileDigest, rebuilt: FileDigest, *, run_id: str) -> DiffReport:
         """Compare two blobs; always gives a report, which says what it lacks."""
-        self._root = self._root or self._prepare()
+        try:
+            self._root = self._root or self._prepare()
+        except (Stopped, InfrastructureError) as err:
+            # No reason to lose a verdict: it was found before, and never depends on this.
+            lacking = f"all of it: the container diffoscope runs in could not be made ({err})"
+            return DiffReport(artifact=published.name, status="failed", tool="none", seconds=0.0, lacks=(lacking,))
         answer = io.BytesIO()
         noise: list[bytes] = []
         end = self._engine.run(

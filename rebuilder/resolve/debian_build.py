@@ -66,7 +66,8 @@ def _declared(resolution: Resolution, source: Source, blobs: Blobs) -> Times:
     # The changelog is part of the source: whoever says that this is the source says so of its time.
     said = [Input(name="epoch", value=value, origin=origin_of(resolution.inputs, "source"), evidence=evidence)]
     if source.kind is SourceKind.LOCAL_TREE:
-        words, why = "the changelog's time for every file", "the tree was packed without its times"
+        words = "as the files at hand have them, none later than the changelog's"
+        why = "nobody says which times the publisher's files had"
         said.append(Input(name="times", value=words, origin=Origin.ASSUMED, evidence=why))
     return Times(epoch=epoch, entry=None, inputs=tuple(said))
 

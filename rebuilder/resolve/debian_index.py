@@ -1,7 +1,7 @@
 """Signed indexes of a suite: verified first, then read, then kept as evidence.
 
-Spec: `InRelease`, `Packages` and `Sources` as Debian's repository format describes them
-(wiki.debian.org/DebianRepository/Format).
+Spec: `InRelease`, `Packages` and `Sources` as Debian's repository format
+describes them (Debian wiki, DebianRepository/Format).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A folder as a tar that is the same bytes for the same files, on any host, as it is written to a stream.
 
-Kept: names, contents, whether the owner may execute, links that stay inside. Not kept: owners, times (all are
-set to one), other permission bits, `.git`. Format: GNU tar, as Python's tarfile writes headers.
+Kept: names, contents, whether the owner may execute, links that stay inside, and times up to the changelog's,
+because a build copies the times of old files into its packages. Not kept: later times (a checkout's own, which
+become the changelog's), owners, other permission bits, `.git`. Format: GNU tar, as Python's tarfile writes headers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _BLOCK = 512
 
 
 def tree_tar(folder: Path, top: str, epoch: int) -> Iterator[bytes]:
-    """The tar in pieces: one folder ``top`` that holds all of ``folder``, every time ``epoch``.
+    """The tar in pieces: one folder ``top`` that holds all of ``folder``, no time later than ``epoch``.
 
     ``UsageError`` for a link that leads out, a device, a socket or a pipe, a file that can't be read or changes
     while it is read, and more than ``MEMBERS_LIMIT`` members.
@@ -67,13 +68,14 @@ def _walk(folder: Path, inside: PurePosixPath) -> Iterator[PurePosixPath]:
 
 def _member(path: Path, name: str, inside: PurePosixPath, epoch: int) -> Iterator[bytes]:
     status = path.lstat()
+    time = max(0, min(int(status.st_mtime), epoch))
     if stat.S_ISDIR(status.st_mode):
         yield _header(name, tarfile.DIRTYPE, epoch, mode=0o755)
     elif stat.S_ISLNK(status.st_mode):
-        yield _header(name, tarfile.SYMTYPE, epoch, mode=0o777, link=_inner_link(path, inside))
+        yield _header(name, tarfile.SYMTYPE, time, mode=0o777, link=_inner_link(path, inside))
     elif stat.S_ISREG(status.st_mode):
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-        yield _header(name, tarfile.REGTYPE, epoch, mode=mode, size=status.st_size)
+        yield _header(name, tarfile.REGTYPE, time, mode=mode, size=status.st_size)
         yield from _content(path, status.st_size)
         yield b"\0" * (-status.st_size % _BLOCK)
     else:
@@ -110,7 +112,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
         raise UsageError(msg, hint="run the same again when nothing writes to the tree")
 
 
-def _header(name: str, kind: bytes, epoch: int, *, mode: int, size: int = 0, link: str = "") -> bytes:
+def _header(name: str, kind: bytes, time: int, *, mode: int, size: int = 0, link: str = "") -> bytes:
     info = tarfile.TarInfo(name + "/" if kind == tarfile.DIRTYPE else name)
-    info.type, info.mode, info.size, info.mtime, info.linkname = kind, mode, size, epoch, link
+    info.type, info.mode, info.size, info.mtime, info.linkname = kind, mode, size, time, link
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")

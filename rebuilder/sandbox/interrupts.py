@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def undisturbed(action: Callable[[], None]) -> None:
-    """Finish ``action`` even if Ctrl-C comes in between; raise its exception, or the interruption after it.
+    """Run ``action`` to its end even if Ctrl-C comes in between, then let the interruption happen.
 
-    A container whose creation was cut off has no name yet that anyone could remove it by.
+    A container whose creation was cut off might come to be after everyone had stopped looking for it.
+    Signals without a handler of Python's act at once, as ever; threads other than the main one get none.
     """
-    failure: list[BaseException] = []
-    done = threading.Event()
-
-    def guarded() -> None:
-        try:
-            action()
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            done.set()
-
-    # Signals reach the main thread only, so a thread of its own is not disturbed by them.
-    # An interrupted ``join`` can take a running thread for a finished one, so an event is waited for.
-    threading.Thread(target=guarded).start()
-    interrupted = False
-    while not done.is_set():
-        try:
-            done.wait()
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
-    if failure:
-        raise failure[0]
+    if threading.current_thread() is not threading.main_thread():
+        action()
+        return
+    came: list[int] = []
+    handlers = {number: found for number in _SIGNALS if callable(found := signal.getsignal(number))}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda arrived, _: came.append(arrived))
+        action()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            handlers[signal.Signals(came[0])](came[0], None)

@@ -18,6 +18,7 @@ from tests.integration.liar import blob_path, sha256_of, verify
 
 #: Kept between sessions: real packages and what the publisher's machine built from them.
 CACHE = Path(__file__).parents[2] / ".rebuilder" / "test-cache"
+CARRIED = ("blobs", "roots", "seeds")
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +40,26 @@ def changed_archives(archives: Archives, tmp_path: Path) -> Archives:
 
 
 @pytest.fixture(scope="session")
-def shared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One state folder a session, so that the toolchain is materialised once. Only ever added to."""
-    return tmp_path_factory.mktemp("state")
+def shared_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One state folder a session, so that the toolchain is materialised once. Only ever added to.
+
+    What only costs time to make again (packages by digest, notes on root filesystems) is carried over from
+    the last session.
+    """
+    state = tmp_path_factory.mktemp("state")
+    _carry(CACHE / "state", state)
+    yield state
+    _carry(state, CACHE / "state")
+
+
+def _carry(source: Path, target: Path) -> None:
+    """Link what is missing; nothing in a state is ever written in place."""
+    for part in CARRIED:
+        for file in (source / part).rglob("*"):
+            there = target / file.relative_to(source)
+            if file.is_file() and not there.exists():
+                there.parent.mkdir(parents=True, exist_ok=True)
+                os.link(file, there)
 
 
 @pytest.fixture

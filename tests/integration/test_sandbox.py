@@ -133,7 +133,7 @@ def test_an_exception_of_a_callback_passes_and_leaves_nothing(
     assert left(client, "raised") == []
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.05, 0.1, 0.25])
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.03, 0.1, 0.25])
 def test_ctrl_c_leaves_no_container(base_root: RootImage, client: docker.DockerClient, delay: float) -> None:
     run_id = f"interrupted-{delay}"
     script = OWNER.replace("DockerEngine().run", "print('ready', flush=True); DockerEngine().run")

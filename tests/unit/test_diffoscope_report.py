@@ -6,8 +6,10 @@ import tarfile
 
 import pytest
 
+from rebuilder.errors import Stopped
 from rebuilder.explain import diffoscope
 from rebuilder.explain.diffoscope import Bounds, lacks
+from rebuilder.model import FileDigest, Verdict
 from rebuilder.ports import Exit
 
 FINE = Exit(status=0, timed_out=False, out_of_memory=False, seconds=1.0, container="c")
@@ -93,3 +95,13 @@ def test_the_html_page_may_run_and_load_nothing():
     assert held.endswith(page.partition(b"<head>")[2])
     assert diffoscope.sealed(b"<body>no head") is None
     assert diffoscope.sealed(None) is None
+
+
+def test_a_container_that_cannot_be_made_costs_the_report_and_not_the_verdict():
+    def prepare():
+        raise Stopped(Verdict.UNAVAILABLE, "3 packages vanished")
+
+    file = FileDigest(name="a.deb", sha256="0" * 64, size=1)
+    report = diffoscope.ContainerDiffer(None, None, None, prepare, Bounds()).diff(file, file, run_id="r")
+    assert (report.status, report.text) == ("failed", None)
+    assert report.lacks == ("all of it: the container diffoscope runs in could not be made (3 packages vanished)",)

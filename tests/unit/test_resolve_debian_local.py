@@ -125,7 +125,9 @@ def test_the_same_tree_is_the_same_tar(here: World) -> None:
     one, two = tree(here, "one"), tree(here, "two")
     (two / ".git").mkdir()
     (two / ".git" / "HEAD").write_text("ref\n")
-    os.utime(two / "program.c", (1, 1))
+    os.utime(two / "program.c", (EPOCH + 7, EPOCH + 7))
+    for root in (one, two):
+        os.utime(root / "data" / "note.txt", (86400.5, 86400.5))
     (two / "program.c").chmod(0o600)
     (one / "link").symlink_to("data/note.txt")
     (two / "link").symlink_to("data/note.txt")
@@ -133,7 +135,9 @@ def test_the_same_tree_is_the_same_tar(here: World) -> None:
     with tarfile.open(fileobj=io.BytesIO(packed(here, one)[1])) as archive:
         members = {member.name: member for member in archive}
     assert not any(".git" in name for name in members)
-    assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members.values()} == {(0, 0, "", "", EPOCH)}
+    assert {(m.uid, m.gid, m.uname, m.gname) for m in members.values()} == {(0, 0, "", "")}
+    assert {m.mtime for m in members.values()} == {EPOCH, 86400}
+    assert members["single-1.0/data/note.txt"].mtime == 86400, "a build copies old times into its packages"
     assert {name.partition("/")[0] for name in members} == {"single-1.0"}
     assert members["single-1.0/debian/rules"].mode == 0o755
     assert members["single-1.0/program.c"].mode == 0o644
