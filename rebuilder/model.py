@@ -298,6 +298,8 @@ class BuildPlan(Value):
     environment: dict[str, str]
     outputs: tuple[str, ...] = Field(min_length=1)
     output_dir: str
+    #: So many steps at the start only unpack the source: one of them failing is the source's fault.
+    unpack_steps: int = Field(0, ge=0)
     hostname: str = "rebuilder"
     limits: Limits = Limits()
 

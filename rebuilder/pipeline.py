@@ -135,7 +135,9 @@ def _toolchain(
         if lock is None:
             kinds = build_kinds(resolution.published)
             relations = {kind: ports.ecosystem.relations(resolution, source, kind) for kind in kinds}
-            current = ports.ecosystem.today(resolution) if options.relock else resolution
+            # A `.buildinfo` says itself which packages; everything else is solved from what mirrors hold today.
+            current = resolution if resolution.buildinfo else ports.ecosystem.today(resolution)
+            journal.add_inputs(tuple(item for item in current.inputs if item.name == "toolchain"))
             lock = ports.toolchains.solve(current, relations)
         roots = ports.toolchains.materialise(lock)
     if options.relock:

@@ -65,6 +65,7 @@ def build_plan(wanted: Wanted, build: BuildKind) -> BuildPlan:
         environment=environment(wanted.settings, wanted.epoch),
         outputs=OUTPUTS,
         output_dir=str(tree.parent),
+        unpack_steps=1,
         limits=wanted.settings.limits,
     )
 

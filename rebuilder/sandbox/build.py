@@ -17,7 +17,7 @@ from rebuilder.ports import Blobs, Clock, Engine, Exit, Job, Leave, Progress, Tm
 from rebuilder.sandbox import frames
 from rebuilder.sandbox.deposit import Deposit
 from rebuilder.sandbox.frames import Decoder, ProtocolError, Trailer
-from rebuilder.sandbox.outcome import judge
+from rebuilder.sandbox.outcome import blame_source, judge
 
 USER = "1000:1000"
 
@@ -52,6 +52,7 @@ class ContainerBuilder:
             ended = self._run(job, self._stdin(plan, nonce, keep=keep), reception)
             log = reception.finish()
         outcome = judge(reception.trailer, ended, broken=reception.broken, limits=plan.limits)
+        outcome = blame_source(outcome, reception.trailer, plan.unpack_steps)
         detail = outcome.detail
         if keep and ended is not None and reception.trailer is not None:
             detail = "; ".join(filter(None, (detail, _how_to_enter(ended.container, plan))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rebuilder.errors import InfrastructureError
 from rebuilder.model import FailureReason, Limits
@@ -47,6 +47,14 @@ def judge(trailer: Trailer | None, ended: Exit | None, *, broken: str, limits: L
         case "setup":
             msg = f"expected the runner to prepare the build, found: {trailer.note}"
             raise InfrastructureError(msg, hint="Inputs and outputs of a build plan have to lie below /build or /tmp.")
+
+
+def blame_source(outcome: Outcome, trailer: Trailer | None, unpack_steps: int) -> Outcome:
+    """The same, but a source that could not be unpacked is called so; limits it hit keep their own names."""
+    unpacking = trailer is not None and trailer.step <= unpack_steps
+    if outcome.failure is FailureReason.EXIT_STATUS and unpacking:
+        return replace(outcome, failure=FailureReason.BAD_SOURCE)
+    return outcome
 
 
 def _failed(trailer: Trailer) -> Outcome:

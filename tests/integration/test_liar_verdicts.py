@@ -183,5 +183,7 @@ def test_a_prebuilt_member_is_found_out(world: World) -> None:
     run = verify(world, world.purl("specimen-prebuilt"))
     assert run.record.verdict == "reproduced"
     assert run.record.comparison is not None
-    assert [item.member for item in run.record.comparison.self_input] == ["usr/share/specimen-prebuilt/prebuilt.bin"]
+    (found,) = run.record.comparison.self_input
+    assert found.member.endswith("usr/share/specimen-prebuilt/prebuilt.bin")
+    assert found.found_in.startswith("specimen-prebuilt_1.0.tar.xz")
     assert "self-input" in run.outcome.out

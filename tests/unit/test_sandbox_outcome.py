@@ -15,7 +15,7 @@ from rebuilder.ports import Exit, Job
 from rebuilder.sandbox import owner
 from rebuilder.sandbox.build import runner_script, writable_mounts
 from rebuilder.sandbox.frames import Trailer
-from rebuilder.sandbox.outcome import judge
+from rebuilder.sandbox.outcome import blame_source, judge
 from rebuilder.sandbox.stream import Demultiplexer
 
 LIMITS = Limits()
@@ -146,3 +146,22 @@ def test_the_engines_stream_is_split_wherever_it_is_cut() -> None:
 def test_what_is_not_the_engines_stream_is_refused(header: bytes) -> None:
     with pytest.raises(InfrastructureError, match=f"expected a stream header .* found the bytes {header.hex()}"):
         Demultiplexer(lambda _: None, lambda _: None).feed(header)
+
+
+@pytest.mark.parametrize(
+    ("step", "unpack_steps", "failure"),
+    [(1, 1, FailureReason.BAD_SOURCE), (2, 1, FailureReason.EXIT_STATUS), (1, 0, FailureReason.EXIT_STATUS)],
+)
+def test_a_source_that_cannot_be_unpacked_is_called_bad(step: int, unpack_steps: int, failure: FailureReason) -> None:
+    found = trailer(outcome="failed", status=2, step=step)
+    outcome = judge(found, ended(), broken="", limits=LIMITS)
+    assert blame_source(outcome, found, unpack_steps).failure is failure
+
+
+def test_a_limit_hit_while_unpacking_keeps_its_name() -> None:
+    found = trailer(outcome="failed", status=2, step=1, full=True)
+    outcome = judge(found, ended(), broken="", limits=LIMITS)
+    assert blame_source(outcome, found, 1).failure is FailureReason.DISK_LIMIT
+    assert blame_source(judge(None, ended(status=1), broken="x", limits=LIMITS), None, 1).failure is (
+        FailureReason.EXIT_STATUS
+    )
