@@ -44,12 +44,13 @@ def main() -> None:
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     state = options.state.absolute()
-    identity = ("--organisation=live", "--builder-id=https://live.example/builder", "--verifier-id=https://live.example/verifier")
+    ids = ("--builder-id=https://live.example/builder", "--verifier-id=https://live.example/verifier")
     if not (state / "keys").exists():
-        rebuilder(state, "keys", "init", *identity)
+        rebuilder(state, "keys", "init", "--organisation=live", *ids)
     entries = tomllib.loads((HERE / "packages.toml").read_text(encoding="utf-8"))["package"]
     chosen = [entry for entry in entries if not options.words or any(word in entry["purl"] for word in options.words)]
-    print(f"Live run of {datetime.now(UTC):%Y-%m-%d}\n\n| target | expected | found | artifacts | s |\n| --- | --- | --- | --- | --- |")
+    print(f"Live run of {datetime.now(UTC):%Y-%m-%d}\n")
+    print("| target | expected | found | artifacts | s |\n| --- | --- | --- | --- | --- |")
     missed = 0
     for entry in chosen:
         begin = time.monotonic()
@@ -60,7 +61,8 @@ def main() -> None:
         parts = ", ".join(f"{item['artifact']} {item['verdict']}" for item in comparison["artifacts"])
         missed += record["verdict"] != entry["expected"]
         name = entry["purl"] + "".join(f" with {item}" for item in entry.get("with", []))
-        print(f"| {name} | {entry['expected']} | {record['verdict']} | {parts or record.get('reason', '')} | {seconds:.0f} |", flush=True)
+        cells = (name, entry["expected"], record["verdict"], parts or record.get("reason", ""), f"{seconds:.0f}")
+        print(f"| {' | '.join(cells)} |", flush=True)
     print(f"\n{len(chosen) - missed} of {len(chosen)} verdicts as expected")
     sys.exit(1 if missed else 0)
 

@@ -29,7 +29,8 @@ def tar_of(files, *, mtime=0):
 def ar_of(entries, *, mtime=0):
     out = b"!<arch>\n"
     for name, data in entries.items():
-        out += f"{name:<16}{mtime:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
+        header = f"{name:<16}{mtime:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode()
+        out += header + data + b"\n" * (len(data) % 2)
     return out
 
 
@@ -74,7 +75,9 @@ def test_members_of_a_tar(pack):
     assert [m.path for m in walk(pack(tar_of({"x": b"1", "y": b"2"})))] == ["x", "y"]
 
 
-@pytest.mark.parametrize("data", [b"", b"plain text", b"!<arch>\nbroken", gzip.compress(b"no tar"), deb_of({"a": b""})[:200]])
+@pytest.mark.parametrize(
+    "data", [b"", b"plain text", b"!<arch>\nbroken", gzip.compress(b"no tar"), deb_of({"a": b""})[:200]]
+)
 def test_what_is_no_archive_is_opaque(data):
     with pytest.raises(members.OpaqueError):
         walk(data)

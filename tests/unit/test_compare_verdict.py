@@ -1,5 +1,6 @@
 """Every row of design section 3 that a comparison can come to. The mutation test runs exactly this file."""
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -223,7 +224,7 @@ def test_self_input_is_carried_into_the_comparison():
 def test_the_worst_verdict_decides_in_the_order_of_the_design():
     order = ["refused", "different", "flaky", "build-failed", "unavailable", "equivalent", "reproduced"]
     assert [str(item) for item in Verdict] == order
-    for worse, better in zip(order, order[1:], strict=False):
+    for worse, better in itertools.pairwise(order):
         assert worst((Verdict(better), Verdict(worse))) is Verdict(worse)
         assert worst((Verdict(worse), Verdict(better))) is Verdict(worse)
     assert worst((Verdict.REPRODUCED,)) is Verdict.REPRODUCED

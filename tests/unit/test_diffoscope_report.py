@@ -39,7 +39,7 @@ def test_a_complete_report_lacks_nothing():
 
 
 def test_what_is_missing_is_said_in_words():
-    text = "'xxd' not available in path. Falling back\nInstall 'apktool' to get a better output\n'xxd' not available in path"
+    text = "'xxd' not available in path. Falling back\nInstall 'apktool' to get more\n'xxd' not available in path"
     said = lacks({"status": 1}, text, FINE, "", Bounds())
     assert said == (
         "the helper program apktool is not in the container; its comparison is missing",

@@ -22,7 +22,7 @@ VERDICTS = {
 }
 
 def mutants(tree):
-    """(description, tree) for each mutant: comparisons, boolean operators, nots, constants, verdicts, branches, calls."""
+    """(description, tree) for each mutant."""
     nodes = list(ast.walk(tree))
     for index, node in enumerate(nodes):
         for description, change in changes(node):
@@ -35,7 +35,8 @@ def changes(node):
     if isinstance(node, ast.Compare):
         operator = type(node.ops[0])
         if operator in SWAPS:
-            yield f"{operator.__name__} -> {SWAPS[operator].__name__}", lambda n: n.ops.__setitem__(0, SWAPS[operator]())
+            swap = SWAPS[operator]
+            yield f"{operator.__name__} -> {swap.__name__}", lambda n: n.ops.__setitem__(0, swap())
     if isinstance(node, ast.BoolOp):
         yield "and <-> or", lambda n: setattr(n, "op", SWAPS[type(n.op)]())
         for position in range(len(node.values)):

@@ -79,7 +79,7 @@ def test_a_full_disk_is_our_fault_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InfrastructureError, match="No space left on device. Nothing half-written was kept") as caught:
+    with pytest.raises(InfrastructureError, match=r"No space left on device\. Nothing half-written") as caught:
         BlobStore(tmp_path).put([b"abc"], name="x", limit=3)
     assert "rebuilder cache" in caught.value.hint
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -173,7 +173,8 @@ def test_trimming_is_refused_while_another_command_works(tmp_path):
         assert other.stdout.readline() == b"held\n"
         with durable.in_use(tmp_path):
             pass
-        with pytest.raises(UsageError, match="another rebuilder command is using"), durable.in_use(tmp_path, alone=True):
+        alone = durable.in_use(tmp_path, alone=True)
+        with pytest.raises(UsageError, match="another rebuilder command is using"), alone:
             pytest.fail("not alone")
         other.stdin.close()
     with durable.in_use(tmp_path, alone=True):
