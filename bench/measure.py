@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 
 def wall(command: Sequence[str], **options: object) -> float:
@@ -47,4 +47,4 @@ def claim(text: str, ratio: float, bound: str, **absolute: float) -> None:
 
 def program() -> str:
     """The installed ``rebuilder`` of this Python."""
-    return os.path.join(os.path.dirname(sys.executable), "rebuilder")
+    return str(Path(sys.executable).with_name("rebuilder"))

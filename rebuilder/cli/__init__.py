@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from rebuilder import __version__
+
+if TYPE_CHECKING:
+    from rebuilder.errors import RebuilderError, Stopped
+
+#: What a shell reports for a program that SIGPIPE ended.
+EXIT_NOBODY_READS = 141
 
 #: name -> (module, one line of help); the function has the command's name. Kept here so that ``--help``
 #: imports nothing but click.
@@ -69,8 +77,11 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: the only place that turns exceptions into exit codes."""
-    from rebuilder.errors import EXIT_BUG, EXIT_INTERRUPTED, RebuilderError
+    from rebuilder.errors import EXIT_BUG, EXIT_INTERRUPTED, RebuilderError, Stopped
 
+    interrupt_on_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a package may be called what this terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as end:
@@ -84,21 +95,54 @@ def main() -> None:
     except RebuilderError as err:
         report_error(err)
         sys.exit(err.exit_code)
+    except Stopped as stop:  # of `init`, `lock` and the like: only `verify` has a record to put it in
+        report_stop(stop)
+        sys.exit(stop.verdict.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(EXIT_BUG)
+        nobody_reads()
+        sys.exit(EXIT_NOBODY_READS)
     except Exception as err:
         report_bug(err)
         sys.exit(EXIT_BUG)
 
 
-def report_error(err: Exception) -> None:
+def interrupt_on_signals() -> None:
+    """SIGTERM and a closed terminal end a command as Ctrl-C does: containers removed, nothing half-written."""
+    import signal
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is not signal.SIG_IGN:  # `nohup` asks to go on
+            signal.signal(each, interrupt)
+
+
+def nobody_reads() -> None:
+    """Whoever read our output has gone (`| head`): keep Python from complaining about that when it ends."""
+    import os
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def report_error(err: RebuilderError) -> None:
     """Message and hint of an expected error, on stderr."""
+    from rebuilder.report.text import clean_block
+
+    click.echo(f"rebuilder: {clean_block(err.message)}", err=True)
+    if err.hint:
+        click.echo(f"  next: {clean_block(err.hint)}", err=True)
+
+
+def report_stop(stop: Stopped) -> None:
+    """Why there was nothing to go on with, and what exactly is missing, on stderr."""
     from rebuilder.report.text import clean
 
-    click.echo(f"rebuilder: {clean(str(err))}", err=True)
-    if hint := getattr(err, "hint", ""):
-        click.echo(f"  next: {clean(hint)}", err=True)
+    click.echo(f"rebuilder: {stop.verdict.value}: {clean(stop.reason)}", err=True)
+    for item in stop.missing:
+        click.echo(f"  missing: {clean(item)}", err=True)
 
 
 def report_bug(err: Exception) -> None:
@@ -106,7 +150,9 @@ def report_bug(err: Exception) -> None:
     import tempfile
     import traceback
 
+    from rebuilder.report.text import clean
+
     with tempfile.NamedTemporaryFile("w", prefix="rebuilder-bug-", suffix=".txt", delete=False) as file:
         traceback.print_exception(err, file=file)
-    click.echo(f"rebuilder: a bug of ours: {type(err).__name__}: {err}", err=True)
+    click.echo(f"rebuilder: a bug of ours: {type(err).__name__}: {clean(str(err))}", err=True)
     click.echo(f"  nothing was signed. Please report it with {file.name}", err=True)

@@ -64,15 +64,14 @@ class LiveProgress:
         self._begin = time.monotonic()
         self._started = self._begin
         self._done: list[tuple[str, float]] = []
-        self._current, self._detail = "", ""
+        self._current, self._detail = "start", ""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def stage(self, name: str, detail: str = "") -> None:
         """The stage that runs now."""
         now = time.monotonic()
         if name != self._current:
-            if self._current:
-                self._done.append((self._current, now - self._started))
+            self._done.append((self._current, now - self._started))
             self._current, self._started = name, now
             self._tail.clear()
         self._detail = clean(detail)
@@ -85,14 +84,13 @@ class LiveProgress:
         from rich.text import Text
 
         now = time.monotonic()
-        text = Text(no_wrap=True, overflow="ellipsis")
-        for name, seconds in self._done:
-            text.append(f"  ✓ {name:<10}{seconds:7.1f} s\n", style="dim")
-        text.append(f"  ● {self._current:<10}{now - self._started:7.1f} s  {self._detail}\n", style="bold")
-        for line in self._tail:
-            text.append(f"    {line}\n", style="dim")
-        text.append(f"  elapsed {now - self._begin:.0f} s", style="dim")
-        return text
+        done = [(f"  ✓ {name:<10}{seconds:7.1f} s", "dim") for name, seconds in self._done]
+        current = (f"  ● {self._current:<10}{now - self._started:7.1f} s  {self._detail}", "bold")
+        tail = [(f"    {line}", "dim") for line in self._tail]
+        rows = [*done, current, *tail, (f"  elapsed {now - self._begin:.0f} s", "dim")]
+        # A low terminal shows the newest: what is done scrolls away first.
+        rows = rows[-max(1, self._console.height - 1) :]
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(Text(line, style=style) for line, style in rows)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +48,6 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
 
     _check_usage(target, source, artifacts)
     config = load_config()
-    signal.signal(signal.SIGTERM, _interrupt)
     quiet = bool(options["quiet"]) or bool(options["as_json"])
     with in_use(config.state), shown(quiet=quiet) as progress:
         shop = workshop(config, progress, offline=bool(options["offline"]))
@@ -66,7 +64,10 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
             Options(keep=bool(options["keep"]), relock=bool(options["relock"]), sign=not options["no_sign"]),
         )
         renew_index(Site(config.state))
-    _say(record, config.state / "runs" / record.run_id, options)
+    try:
+        _say(record, config.state / "runs" / record.run_id, options)
+    except BrokenPipeError:  # the run stands, and so does its exit code
+        nobody_reads()
     sys.exit(record.verdict.exit_code)
 
 
@@ -128,8 +129,3 @@ def ask_passphrase() -> bytes:
         raise UsageError(msg, hint="run it from a terminal, or keep keys without passphrase for unattended use")
     answer: str = click.prompt("Passphrase of the signing keys", hide_input=True, err=True)
     return answer.encode()
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    """SIGTERM ends as Ctrl-C does: containers removed, nothing half-written."""
-    raise KeyboardInterrupt

@@ -52,8 +52,10 @@ def find_self_input(
     """
     found = []
     for subject in subjects:
-        with open_blob(subject) as stream:
-            parts = [(subject.sha256, ""), *((member.sha256, member.path) for member in binary_members(stream))]
+        parts = [(subject.sha256, "")]
+        if subject.sha256 not in known:  # else its members are there with it, and say nothing more
+            with open_blob(subject) as stream:
+                parts = [(member.sha256, member.path) for member in binary_members(stream)]
         found += [
             SelfInput(artifact=subject.name, member=path, found_in=known[sha256], sha256=sha256)
             for sha256, path in parts

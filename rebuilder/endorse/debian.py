@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rebuilder import deb822
+from rebuilder import deb822, signed_lists
 from rebuilder.endorse import clearsign, lookup, openpgp, releasefile, trust
 from rebuilder.errors import InfrastructureError, Stopped
 from rebuilder.model import (
@@ -22,9 +22,6 @@ from rebuilder.model import (
     utc,
 )
 from rebuilder.ports import Blobs, VerifiedRelease
-
-#: Packed lists of the largest suites have 10 MB.
-_PACKED_LIMIT = 256 * 1024**2
 
 
 class DebianEndorser:
@@ -129,9 +126,12 @@ class DebianEndorser:
             if path is None:
                 reason = f"{saved.name} with sha256 {saved.sha256} is in no signed index of {index.suite}"
                 raise Stopped(Verdict.UNAVAILABLE, reason, missing=(saved.name,))
-            packed = self._saved(saved.sha256, _PACKED_LIMIT, f"{path} of {index.suite}")
+            signed = verified.lists.get(signed_lists.plain_path(path))
             try:
-                data = deb822.decompress(packed, path, lookup.LIST_LIMIT)
+                data = signed_lists.unpacked(saved, self._blobs, signed=signed, limit=lookup.LIST_LIMIT)
+            except KeyError:
+                what = f"{path} of {index.suite}"
+                raise _not_saved(what, saved.sha256) from None
             except deb822.Malformed as fault:
                 reason = f"a signed list of {index.suite} can't be read: {fault}"
                 raise Stopped(Verdict.UNAVAILABLE, reason, missing=(path,)) from None
@@ -142,13 +142,17 @@ class DebianEndorser:
         try:
             return self._blobs.read(sha256, limit=limit)
         except KeyError:
-            msg = f"expected {what} among the saved blobs, found none with sha256 {sha256}"
-            raise InfrastructureError(msg, hint="run rebuilder verify again; it fetches and saves it") from None
+            raise _not_saved(what, sha256) from None
 
     def _developer_keyrings(self) -> tuple[openpgp.Keyring, ...]:
         if self._keyrings is None:
             self._keyrings = trust.keyrings(self._keyring_paths)
         return self._keyrings
+
+
+def _not_saved(what: str, sha256: str) -> InfrastructureError:
+    msg = f"expected {what} among the saved blobs, found none with sha256 {sha256}"
+    return InfrastructureError(msg, hint="run rebuilder verify again; it fetches and saves it")
 
 
 def _outcome(findings: lookup.Findings, anchor: str, allow_missing: str) -> tuple[EndorsementResult, str]:

@@ -206,7 +206,8 @@ class Debian:
         return replace(resolution, recipe_bytes=data, lock=lock, inputs=inputs)
 
     def _with_published_buildinfo(self, resolution: Resolution, picked: Picked, own: SuiteIndex) -> Resolution:
-        """As the `.buildinfo` files say that the signed index names, if it names one for every package."""
+        """As the `.buildinfo` files say that the signed index names, if it names one for every package.
+        ``Stopped(refused)`` where they are of other files than the same index publishes."""
         named = dict.fromkeys(debian_buildinfo.named_by_index(paragraph) for paragraph in picked.paragraphs)
         if None in named:
             note = "the index does not name a .buildinfo for every package of the source; inputs are assumed"
@@ -221,7 +222,11 @@ class Debian:
             self._given(self._blobs.read(file.sha256, limit=debian_buildinfo.BUILDINFO_LIMIT), file.name, index=words)
             for file in sorted(files, key=lambda file: file.name.endswith("_all.buildinfo"))
         )
-        return self._apply_buildinfo(resolution, given)
+        try:
+            return self._apply_buildinfo(resolution, given)
+        except UsageError as error:
+            reason = f"the signed index of {own.name} contradicts itself, which is the publisher's doing: {error}"
+            raise Stopped(Verdict.REFUSED, reason) from error
 
     def _given(self, data: bytes, name: str, *, index: str) -> debian_buildinfo.Given:
         file = self._blobs.put([data], name=name, limit=debian_buildinfo.BUILDINFO_LIMIT)

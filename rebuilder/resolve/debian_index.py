@@ -6,12 +6,12 @@ describes them (Debian wiki, DebianRepository/Format).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from rebuilder import deb822
+from rebuilder import deb822, signed_lists
 from rebuilder.errors import Stopped
 from rebuilder.model import FileDigest, Located, SignedIndex, Verdict, utc
 
@@ -32,6 +32,8 @@ class SuiteIndex:
     name: str
     spec: SuiteSpec
     signed: SignedIndex
+    #: What the lists unpack to, by the sha256 of each as it is packed, where the index says it.
+    plain: Mapping[str, signed_lists.Digest]
 
 
 class Indexes:
@@ -81,10 +83,10 @@ class Indexes:
     def read(self, index: SuiteIndex, kind: ListKind) -> bytes:
         """All `Packages` or `Sources` lists of the index, unpacked, one after the other."""
         wanted = [item for item in index.signed.lists if _kind(item.name) == kind]
-        parts = []
-        for item in wanted:
-            packed = self._blobs.read(item.sha256, limit=item.size)
-            parts.append(deb822.decompress(packed, item.name, LIST_LIMIT))
+        parts = [
+            signed_lists.unpacked(item, self._blobs, signed=index.plain.get(item.sha256), limit=LIST_LIMIT)
+            for item in wanted
+        ]
         return parts[0] if len(parts) == 1 else b"\n\n".join(parts)
 
     def _keep(
@@ -107,7 +109,7 @@ class Indexes:
             anchor=release.anchor,
             signers=release.signers,
         )
-        return SuiteIndex(name=name, spec=spec, signed=signed)
+        return SuiteIndex(name=name, spec=spec, signed=signed, plain=_plain(release))
 
     def _list(self, name: str, spec: SuiteSpec, release: VerifiedRelease, path: str, *, by_hash: bool) -> FileDigest:
         for suffix in (".xz", ".gz", ""):
@@ -135,6 +137,12 @@ class Indexes:
 def _folders(spec: SuiteSpec, kind: ListKind, architecture: str) -> list[str]:
     place = "source/Sources" if kind == "Sources" else f"binary-{architecture}/Packages"
     return [f"{component}/{place}" for component in spec.components]
+
+
+def _plain(release: VerifiedRelease) -> dict[str, signed_lists.Digest]:
+    listed = release.lists
+    plain = {path: signed_lists.plain_path(path) for path in listed}
+    return {listed[path][0]: listed[name] for path, name in plain.items() if name in listed}
 
 
 def _kind(name: str) -> str:

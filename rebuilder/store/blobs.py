@@ -62,13 +62,16 @@ class BlobStore:
         return path
 
     def read(self, sha256: str, *, limit: int) -> bytes:
-        """The bytes, re-hashed."""
-        path = self.path(sha256)
-        size = path.stat().st_size
-        if size > limit:
-            msg = f"blob {sha256} has {size} bytes, more than the {limit} expected here"
-            raise TooLargeError(msg)
-        return path.read_bytes()
+        """The bytes, re-hashed: exactly those that are returned."""
+        path = self._found(sha256)
+        if path is not None and path.stat().st_size <= limit:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return data
+        # Absent or damaged, which `path` says; else too large.
+        size = self.path(sha256).stat().st_size
+        msg = f"blob {sha256} has {size} bytes, more than the {limit} expected here"
+        raise TooLargeError(msg)
 
     def names(self) -> Iterator[tuple[str, int]]:
         """Every blob's name and size, unchecked."""

@@ -34,6 +34,8 @@ class Recipe:
 
     suite: str
     packages: tuple[str, ...]
+    #: Taken where the indexes have them.
+    optional: tuple[str, ...]
     exclude: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, str], ...]
@@ -46,6 +48,7 @@ def recipe() -> Recipe:
     return Recipe(
         suite=table["suite"],
         packages=tuple(table["packages"]),
+        optional=tuple(table["optional"]),
         exclude=tuple(table["exclude"]),
         links=tuple(table["links"].items()),
         files=tuple(table["files"].items()),
@@ -55,7 +58,8 @@ def recipe() -> Recipe:
 def choose(lists: PackageLists) -> tuple[LockedPackage, ...]:
     """The newest of each seed package that the signed lists have. ``Stopped(unavailable)`` names the rest."""
     names = recipe().packages
-    found = lists.find(names)
+    optional = recipe().optional
+    found = lists.find((*names, *optional))
     missing = tuple(name for name in names if not found[name])
     if missing:
         reason = (
@@ -63,7 +67,7 @@ def choose(lists: PackageLists) -> tuple[LockedPackage, ...]:
             f"{len(missing)} of {len(names)} are in none of the signed indexes"
         )
         raise Stopped(Verdict.UNAVAILABLE, reason, missing=missing)
-    return tuple(found[name][0].locked("seed", ()) for name in names)
+    return tuple(found[name][0].locked("seed", ()) for name in (*names, *optional) if found[name])
 
 
 def identity(packages: Iterable[LockedPackage], epoch: int) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
-from uuid import uuid4
 
 from rebuilder.lock import LockedPackage
 from rebuilder.ports import Blobs, Engine, Fetcher
 from rebuilder.toolchain import seed
-
-_SHA256 = re.compile(r"[0-9a-f]{64}\n\Z")
+from rebuilder.toolchain.notes import Notes
 
 
 class Seeds:
@@ -21,7 +18,7 @@ class Seeds:
         self._engine = engine
         self._fetcher = fetcher
         self._blobs = blobs
-        self._known = state / "seeds"
+        self._notes = Notes(state / "seeds")
         self._spools = state / "tmp"
 
     def load(self, packages: tuple[LockedPackage, ...], epoch: int) -> str:
@@ -29,10 +26,10 @@ class Seeds:
 
         ``Stopped(unavailable)`` lists packages that cannot be had.
         """
-        note = self._known / seed.identity(packages, epoch)
-        known = note.read_text() if note.is_file() else ""
-        if _SHA256.match(known) and self._engine.has_root(known.strip()):
-            return known.strip()
+        identity = seed.identity(packages, epoch)
+        known = self._notes.read(identity)
+        if known and self._engine.has_root(known[0]):
+            return known[0]
         self._fetcher.fetch_all(packages)
         self._spools.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self._spools) as spool:
@@ -40,11 +37,5 @@ class Seeds:
             if not self._engine.has_root(sha256):
                 spool.seek(0)
                 self._engine.import_root(spool, sha256)
-        self._remember(note, sha256)
+            self._notes.write(identity, sha256, spool.seek(0, 2))
         return sha256
-
-    def _remember(self, note: Path, sha256: str) -> None:
-        self._known.mkdir(parents=True, exist_ok=True)
-        temporary = note.with_name(f".{uuid4().hex}")
-        temporary.write_text(sha256 + "\n")
-        temporary.replace(note)

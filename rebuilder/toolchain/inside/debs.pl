@@ -4,6 +4,7 @@
 # Also lays out the stand-in for mountpoint(1), which is on the PATH of package scripts only where a fix-up says so.
 use strict;
 use warnings;
+use File::Copy qw(copy);
 use File::Path qw(make_path);
 
 my ($root) = @ARGV;
@@ -20,3 +21,10 @@ open(my $file, '>', "$stand_ins/mountpoint") or die "debs: $stand_ins: $!\n";
 print {$file} "#!/bin/sh\nexit 0\n";
 close $file or die "debs: $stand_ins: $!\n";
 chmod 0755, "$stand_ins/mountpoint" or die "debs: $stand_ins: $!\n";
+
+my $library = '/rebuilder-stand-ins/libeatmydata.so';
+copy($library, "$root$library") or die "debs: $library: $!\n" if -e $library;
+
+# Package scripts write to /dev/null; where it is a plain file, they leave other bytes behind.
+open(my $null, '>', "$root/dev/null") or die "debs: /dev/null of the new system cannot be opened: $!\n";
+-c $null or die "debs: this engine does not let a container make device nodes (is it rootless?); expected that it does\n";

@@ -26,7 +26,7 @@ open(my $list, '<', '/rebuilder/remove') or die "finish: list of fix-ups: $!\n";
 chomp(my @remove = <$list>);
 unlink map { "$root/$_" } @remove;
 
-unlink "$root/rebuilder-stand-ins/mountpoint";
+unlink map { "$root/rebuilder-stand-ins/$_" } 'mountpoint', 'libeatmydata.so';
 rmdir "$root/rebuilder-stand-ins" or die "finish: stand-ins: $!\n";
 unlink glob("$root/etc/apt/sources.list.d/*"), "$root/etc/apt/apt.conf.d/99mmdebstrap",
   "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap";
