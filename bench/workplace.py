@@ -26,8 +26,8 @@ PACKAGE = "pkg:deb/debian/less?distro=trixie"
 IDENTITY = (
     "--organisation=bench", "--builder-id=https://bench.example/builder", "--verifier-id=https://bench.example/verifier",
 )  # fmt: skip
-#: What a run reads; not the runs, their log, or the digests of members, which are results too.
-_WARM = ("blobs", "keys", "locks", "seeds")
+#: What a run reads; not the runs or their log, which are results. `members` is what is known of the packages.
+_WARM = ("blobs", "keys", "locks", "seeds", "members")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ Nothing below the command line reads the environment; what matters is here.
 
 from __future__ import annotations
 
+import difflib
+import math
 import os
 import sys
 import tomllib
@@ -65,10 +67,10 @@ def load_config(
     base = found.parent if found else start
     return Config(
         file=found,
-        state=_state(table.get("state"), base, environ),
+        state=_state(table, base, environ, found),
         trust=tuple(_paths(table, "trust", base, found)) + default_trust(),
         evidence=tuple(_paths(table, "evidence", base, found)),
-        archives={name: _strings(urls, f"archives.{name}", found) for name, urls in _table(table, "archives", found)},
+        archives={name: _urls(urls, f"archives.{name}", found) for name, urls in _table(table, "archives", found)},
         suites={name: _suite(name, entry, found) for name, entry in _table(table, "suites", found)},
         maintainer_keyrings=tuple(_paths(table, "maintainer_keyrings", base, found)) or _host_keyrings(),
         parallel=_number(table, "parallel", 2, found),
@@ -97,27 +99,37 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         msg = f"expected a configuration file at {path}, found none"
         raise UsageError(msg)
-    if path.stat().st_size > MAX_CONFIG_BYTES:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as err:
+        msg = f"{path}: cannot be read: {err.strerror}"
+        raise UsageError(msg) from err
+    if len(data) > MAX_CONFIG_BYTES:
         msg = f"{path}: expected a configuration of at most {MAX_CONFIG_BYTES} bytes"
         raise UsageError(msg)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         msg = f"{path}: not valid TOML: {err}"
         raise UsageError(msg) from err
     known = {item.name for item in fields(Config)} - {"file"}
     for key in table:
         if key not in known:
-            msg = f"{path}: unknown key {key!r}; known are {', '.join(sorted(known))}"
-            raise UsageError(msg)
+            near = difflib.get_close_matches(key, known, n=1)
+            msg = f"{path}: unknown key {key!r}{f'; did you mean {near[0]!r}?' if near else ''}"
+            raise UsageError(msg, hint=f"known are {', '.join(sorted(known))}; see docs/configuration.md")
     return table
 
 
-def _state(value: object, base: Path, environ: Mapping[str, str]) -> Path:
+def _state(table: dict[str, Any], base: Path, environ: Mapping[str, str], file: Path | None) -> Path:
+    named = table.get("state")
+    if "state" in table and not (isinstance(named, str) and named):
+        raise _wrong(file, "state", "the path of a folder", named)
     if environ.get("REBUILDER_STATE"):
         return Path(environ["REBUILDER_STATE"]).absolute()
-    if isinstance(value, str):
-        return (base / value).absolute()
+    if isinstance(named, str):
+        return (base / named).absolute()
     home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
     return Path(home).absolute() / "rebuilder"
 
@@ -136,6 +148,14 @@ def _strings(value: object, key: str, file: Path | None) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _wrong(file, key, "a list of strings", value)
     return tuple(value)
+
+
+def _urls(value: object, key: str, file: Path | None) -> tuple[str, ...]:
+    urls = _strings(value, key, file)
+    for url in urls:
+        if not url.startswith(("http://", "https://")):
+            raise _wrong(file, key, "base URLs that begin with http:// or https://", url)
+    return urls
 
 
 def _paths(table: dict[str, Any], key: str, base: Path, file: Path | None) -> list[Path]:
@@ -160,8 +180,12 @@ def _limits(table: dict[str, Any], file: Path | None) -> list[tuple[str, float]]
     known = ("seconds", "memory_bytes", "cpus", "pids", "disk_bytes", "log_bytes", "output_bytes")
     rows = _table(table, "limits", file)
     for key, value in rows:
-        if key not in known or not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-            raise _wrong(file, f"limits.{key}", f"a number above 0 for one of {', '.join(known)}", value)
+        if key not in known:
+            raise _wrong(file, "limits", f"only {', '.join(known)}", key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise _wrong(file, f"limits.{key}", "a number above 0", value)
+        if key != "cpus" and not isinstance(value, int):
+            raise _wrong(file, f"limits.{key}", "a whole number", value)
     return rows
 
 
@@ -171,9 +195,12 @@ def _suite(name: str, entry: object, file: Path | None) -> SuiteConfig:
     unknown = entry.keys() - {item.name for item in fields(SuiteConfig)}
     if unknown:
         raise _wrong(file, f"suites.{name}", "only archive, anchor, base, buildinfo", sorted(unknown))
+    for key, kind, words in (("archive", str, "a name"), ("anchor", str, "a name"), ("buildinfo", bool, "a boolean")):
+        if key in entry and not isinstance(entry[key], kind):
+            raise _wrong(file, f"suites.{name}.{key}", words, entry[key])
     return SuiteConfig(
-        archive=str(entry["archive"]),
-        anchor=str(entry["anchor"]),
+        archive=entry["archive"],
+        anchor=entry["anchor"],
         base=_strings(entry.get("base", []), f"suites.{name}.base", file),
-        buildinfo=entry.get("buildinfo", False) is True,
+        buildinfo=entry.get("buildinfo", False),
     )

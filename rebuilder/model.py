@@ -287,7 +287,7 @@ class BuildPlan(Value):
     """All that a build is: pure data, computed before any container exists.
 
     ``inputs`` are put as read-only files below ``input_dir``; ``outputs`` are glob patterns (no ``/``)
-    matched in ``output_dir`` after the last step. The tmpfs at ``/build`` and ``/tmp`` is all that can
+    matched in ``output_dir`` after the last step. The tmpfs at ``/build``, ``/tmp`` and ``/var/tmp`` is all that can
     be written.
     """
 

@@ -114,12 +114,20 @@ class Workshop:
             raise UsageError(msg)
         return self.ecosystem.with_buildinfo(resolution, path.read_bytes(), name=path.name)
 
-    def with_pack(self, resolution: Resolution, path: Path) -> Resolution:
-        """The packages of a pack, put into the blobs. It must be of the recipe's own lock, if there is one."""
-        from rebuilder.resolve.debian_inputs import replaced, toolchain_input
+    def unpack(self, path: Path) -> ToolchainLock:
+        """The lock of a pack, whose packages and signed indexes are put into the blobs."""
         from rebuilder.toolchain.pack import unpack
 
-        lock = unpack(path, self.blobs, expect=resolution.lock)
+        return unpack(path, self.blobs)
+
+    def with_lock(self, resolution: Resolution, lock: ToolchainLock) -> Resolution:
+        """The resolution, built with the lock of a pack. It must be the recipe's own lock, if there is one."""
+        from rebuilder.lock import to_bytes
+        from rebuilder.resolve.debian_inputs import replaced, toolchain_input
+
+        if resolution.lock is not None and to_bytes(resolution.lock) != to_bytes(lock):
+            msg = "the pack holds another lock than the recipe's; a pack cannot change what was recorded"
+            raise UsageError(msg, hint="give the pack that `rebuilder lock RECIPE --pack` made for this very recipe")
         inputs = replaced(resolution.inputs, toolchain_input(resolution.published, lock))
         return replace(resolution, lock=lock, inputs=inputs)
 

@@ -70,6 +70,12 @@ def cli() -> None:
     """Rebuild published artifacts from their declared source, compare every byte, sign what came out.
 
     \b
+    First steps:
+      rebuilder doctor                                        # is all here that is needed?
+      rebuilder keys init --help                              # once: the keys that sign for you
+      rebuilder verify 'pkg:deb/debian/less?distro=trixie'
+
+    \b
     Exit codes: 0 reproduced, 10 different, 11 equivalent, 12 flaky, 13 build failed, 14 refused,
     15 unavailable, 2 usage, 3 a fault of this machine, 1 a bug of ours, 130 interrupted.
     """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 import click
 
 from rebuilder.config import Config, load_config
@@ -18,6 +21,8 @@ def cache(context: click.Context) -> None:
 def show(config: Config) -> None:
     """Counts and sizes, one line each."""
     from rebuilder.cli.progress import Quiet
+    from rebuilder.errors import InfrastructureError
+    from rebuilder.report.text import clean
     from rebuilder.store.blobs import BlobStore
     from rebuilder.store.runs import RunStore
     from rebuilder.wiring import workshop
@@ -26,15 +31,25 @@ def show(config: Config) -> None:
     click.echo(f"state folder {config.state}")
     click.echo(f"  {len(blobs)} blobs, {sum(size for _, size in blobs) / 1e6:.1f} MB")
     click.echo(f"  {len(RunStore(config.state).folders())} runs")
-    for sha256, size in workshop(config, Quiet()).engine.roots():
-        click.echo(f"  root filesystem {sha256[:16]}, {size / 1e6:.0f} MB in the engine")
-    click.echo("`rebuilder cache trim` forgets what no run needs; with --roots also the root filesystems")
+    try:
+        roots = workshop(config, Quiet()).engine.roots()
+    except InfrastructureError as err:  # what lies in the engine is not all there is to show
+        click.echo(f"  root filesystems: unknown; {clean(err.message)}")
+    else:
+        for sha256, size in roots:
+            click.echo(f"  root filesystem {sha256[:16]}, {size / 1e6:.0f} MB in the engine")
+    click.echo("`rebuilder cache trim --help` says what can be forgotten")
 
 
 @cache.command()
+@click.option("--toolchains", is_flag=True, help="Also packages of recorded toolchains; mirrors drop old ones.")
 @click.option("--roots", is_flag=True, help="Also the root filesystems in the engine; they can be made again.")
-def trim(*, roots: bool) -> None:
-    """Forget blobs that no run and no recorded toolchain names. Runs are never touched."""
+def trim(*, toolchains: bool, roots: bool) -> None:
+    """Forget blobs that no run and no recorded toolchain names. Runs and keys are never touched.
+
+    What is forgotten is fetched again when it is needed. To keep a toolchain for years, make it portable
+    first: `rebuilder lock RECIPE --pack`.
+    """
     from rebuilder.cli.progress import Quiet
     from rebuilder.store.blobs import BlobStore
     from rebuilder.store.durable import in_use
@@ -45,7 +60,11 @@ def trim(*, roots: bool) -> None:
     config = load_config()
     blobs = BlobStore(config.state)
     with in_use(config.state, alone=True):
-        needed = {file.sha256 for run in RunStore(config.state) for file in evidence_of(run.record, artifacts=True)}
+        runs = tuple(RunStore(config.state))
+        needed = {file.sha256 for run in runs for file in evidence_of(run.record, artifacts=True)}
+        if not toolchains:
+            needed |= set(_locked(run.folder / "toolchain.lock.json" for run in runs))
+            needed |= set(_locked((config.state / "tools").glob("*.lock.json")))
         dropped = [(name, size) for name, size in blobs.names() if name not in needed]
         for name, _ in dropped:
             blobs.remove(name)
@@ -56,3 +75,14 @@ def trim(*, roots: bool) -> None:
         for sha256, _ in found:
             engine.forget_root(sha256)
         click.echo(f"forgot {len(found)} root filesystems")
+
+
+def _locked(paths: Iterable[Path]) -> Iterator[str]:
+    """sha256 of every file that these locks name: packages, and the signed indexes that vouch for them."""
+    from rebuilder.resolve.recipes import load_lock
+
+    for path in paths:
+        if path.is_file():
+            lock, _ = load_lock(path)
+            yield from (file.sha256 for file in (*lock.packages, *lock.seed))
+            yield from (file.sha256 for index in lock.indexes for file in (index.inrelease, *index.lists))

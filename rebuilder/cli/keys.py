@@ -37,7 +37,16 @@ def keys() -> None:
 def init(
     organisation: str, builder_id: str, verifier_id: str, ask: bool, passphrase_file: Path | None, folder: Path | None
 ) -> None:
-    """Make an attest key and a verdict key. Never overwrites any."""
+    """Make an attest key and a verdict key. Never overwrites any.
+
+    The names go into every statement that you sign: the organisation for people, the two URIs for programs.
+    They need not lead anywhere, but should be yours and should stay.
+
+    \b
+    Example:
+      rebuilder keys init --organisation "Example Lab" \\
+        --builder-id https://lab.example/builder --verifier-id https://lab.example/verifier
+    """
     from rebuilder.errors import UsageError
     from rebuilder.sign.file import init_keys
 

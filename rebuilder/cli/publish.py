@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 @click.option("--run", "wanted", multiple=True, help="Only this run (id, its beginning, or an artifact's sha256).")
 @click.option("--with-artifacts", is_flag=True, help="Also the published and rebuilt files and the whole source.")
 def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> None:
-    """Add runs with their evidence to FOLDER and renew its index. What is there already is never changed."""
+    """Add runs with their evidence to FOLDER and renew its index. What is there already is never changed.
+
+    FOLDER is static: any web server can serve it, and index.html opens from disk as it is.
+
+    \b
+    Examples:
+      rebuilder publish reports
+      rebuilder publish reports --run 20261120T19 --with-artifacts
+    """
     from rebuilder.store.blobs import BlobStore
     from rebuilder.store.publish import Site
     from rebuilder.store.runs import RunStore

@@ -11,7 +11,14 @@ from rebuilder.config import load_config
 @click.argument("run", required=False, default="")
 @click.option("--json", "as_json", is_flag=True, help="Print the record (run.json) of each run, one a line.")
 def show(run: str, *, as_json: bool) -> None:
-    """Show RUN, a run's id (or its beginning) or the sha256 of an artifact; without it, list all runs."""
+    """Show RUN, a run's id (or its beginning) or the sha256 of an artifact; without it, list all runs.
+
+    \b
+    Examples:
+      rebuilder show
+      rebuilder show 20261120T19
+      rebuilder show "$(sha256sum less_668-1_amd64.deb | cut -d' ' -f1)"
+    """
     from rebuilder.report.text import clean, summary_text
     from rebuilder.store.runs import RunStore
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rebuilder.ports import Resolution
     from rebuilder.wiring import Workshop
 
+DEFAULT_SUITE = "trixie"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -25,7 +26,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--source", type=click.Path(exists=True, path_type=Path),
               help="A source tree or .dsc at hand, in place of TARGET.")
 @click.option("--artifact", "artifacts", type=_FILE, multiple=True, help="With --source: the file it should give.")
-@click.option("--suite", default="trixie", show_default=True, help="With --source: where the toolchain comes from.")
+@click.option("--suite", help="With --source: where the toolchain comes from.  [default: " + DEFAULT_SUITE + "]")
 @click.option("--buildinfo", type=_FILE, help="The publisher's .buildinfo: its toolchain, path and environment.")
 @click.option("--pack", type=_FILE, help="A toolchain made by `lock --pack`, for when mirrors have dropped it.")
 @click.option("--relock", is_flag=True, help="Set the recorded toolchain aside and solve a new one. The page says so.")
@@ -34,11 +35,22 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--no-sign", is_flag=True, help="Sign nothing: for a look before keys exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record (run.json) on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress; one line with the verdict.")
-def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite: str, **options: object) -> None:
+def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **options: object) -> None:
     """Rebuild TARGET in a sealed container, compare every byte, sign what came out.
 
-    TARGET is a purl (pkg:deb/debian/less?distro=trixie) or the path of a recipe.toml.
+    TARGET is a package URL, whose newest version is taken unless it names one, or the path of a
+    recipe.toml, which pins everything. Nothing is installed, and nothing of the package runs outside the
+    container.
+
+    \b
+    Examples:
+      rebuilder verify 'pkg:deb/debian/less?distro=trixie'
+      rebuilder verify recipes/deb/debian/less/668-1/recipe.toml
+      rebuilder verify --source less-668/ --artifact less_668-1_amd64.deb
+
+    The exit code is the verdict's: 0 reproduced, anything else not; `rebuilder --help` lists them.
     """
+    from rebuilder.cli import nobody_reads
     from rebuilder.cli.progress import shown
     from rebuilder.cli.publish import renew_index
     from rebuilder.ports import Options
@@ -46,7 +58,7 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
     from rebuilder.store.publish import Site
     from rebuilder.wiring import workshop
 
-    _check_usage(target, source, artifacts)
+    _check_usage(target, source, artifacts, options)
     config = load_config()
     quiet = bool(options["quiet"]) or bool(options["as_json"])
     with in_use(config.state), shown(quiet=quiet) as progress:
@@ -54,7 +66,7 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
         ports = shop.ports(sign=not options["no_sign"], passphrase=ask_passphrase)
         shop.engine.version()
         shop.sweep()
-        resolve = _resolver(shop, target, source, artifacts, suite, options)
+        resolve = _resolver(shop, target, source, artifacts, options)
         from rebuilder.pipeline import verify as run
 
         record = run(
@@ -71,13 +83,35 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], suite:
     sys.exit(record.verdict.exit_code)
 
 
-def _check_usage(target: str, source: Path | None, artifacts: tuple[Path, ...]) -> None:
+def _check_usage(target: str, source: Path | None, artifacts: tuple[Path, ...], options: dict[str, object]) -> None:
+    """``UsageError`` for what can be seen to be wrong before anything is asked, opened or started."""
     if bool(target) == bool(source):
         msg = "expected either a TARGET or --source with --artifact, found " + ("both" if target else "neither")
         raise UsageError(msg, hint="for example: rebuilder verify 'pkg:deb/debian/less?distro=trixie'")
     if bool(source) != bool(artifacts):
-        msg = "expected --source and --artifact together"
-        raise UsageError(msg, hint="rebuilder verify --source DIR --artifact FILE.deb")
+        msg = f"expected --source and --artifact together, found only {'--source' if source else '--artifact'}"
+        raise UsageError(msg, hint="for example: rebuilder verify --source DIR --artifact FILE.deb")
+    if target and options["suite"]:
+        msg = f"expected --suite only with --source, found it with {target!r}"
+        raise UsageError(msg, hint="a purl names its suite itself (?distro=...), a recipe in its table [toolchain]")
+    toolchains = [f"--{name}" for name in ("buildinfo", "pack", "relock") if options[name]]
+    if len(toolchains) > 1:
+        msg = f"expected at most one word on the toolchain, found {' and '.join(toolchains)}"
+        raise UsageError(msg, hint="leave out all but one: each of them says which packages to build with")
+    if target and not target.startswith("pkg:"):
+        _check_path(Path(target))
+
+
+def _check_path(path: Path) -> None:
+    if path.is_dir():
+        msg = f"expected a package URL or the path of a recipe, found the folder {str(path)!r}"
+        inside = path / "recipe.toml"
+        other = "for a source tree: rebuilder verify --source DIR --artifact FILE.deb"
+        raise UsageError(msg, hint=f"rebuilder verify {inside}" if inside.is_file() else other)
+    if not path.exists():
+        msg = f"expected a package URL or the path of a recipe, found {str(path)!r}, which is neither"
+        hint = f"a Debian package is named so: rebuilder verify 'pkg:deb/debian/{path.name}?distro=trixie'"
+        raise UsageError(msg, hint=hint)
 
 
 def _resolver(
@@ -85,18 +119,20 @@ def _resolver(
     target: str,
     source: Path | None,
     artifacts: tuple[Path, ...],
-    suite: str,
     options: dict[str, object],
 ) -> Callable[[], Resolution]:
     """What the pipeline calls first: the target resolved, with a given `.buildinfo` or pack taken into account."""
 
     def resolve() -> Resolution:
+        pack = options["pack"]
+        # First, for it also holds the signed indexes that a recipe pins.
+        packed = shop.unpack(pack) if isinstance(pack, Path) else None
         if source is not None:
-            resolution = shop.ecosystem.local(source, artifacts, suite)
+            resolution = shop.ecosystem.local(source, artifacts, str(options["suite"] or DEFAULT_SUITE))
         else:
             resolution = shop.ecosystem.resolve(target)
-        if isinstance(pack := options["pack"], Path):
-            resolution = shop.with_pack(resolution, pack)
+        if packed is not None:
+            resolution = shop.with_lock(resolution, packed)
         if isinstance(buildinfo := options["buildinfo"], Path):
             resolution = shop.with_buildinfo(resolution, buildinfo)
         return resolution
@@ -117,6 +153,8 @@ def _say(record: Record, folder: Path, options: dict[str, object]) -> None:
         word, _, sentence = first.partition(":")
         click.echo(click.style(word.upper(), bold=True, fg=_COLOURS.get(word, "yellow")) + f":{sentence}")
         click.echo("\n".join(rest))
+        for attempt in record.built.attempts if record.built and options["keep"] else ():
+            click.echo(f"Build {attempt.build}, attempt {attempt.number}: {clean(attempt.detail)}")
 
 
 _COLOURS = {"reproduced": "green", "different": "red", "refused": "red"}

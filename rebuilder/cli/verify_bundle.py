@@ -39,6 +39,10 @@ def verify_bundle(
     Without pins of your own choice, only what your own keys signed is believed.
 
     \b
+    Example:
+      rebuilder verify-bundle less_668-1.intoto.jsonl less_668-1_amd64.deb --pin lab-pins.json
+
+    \b
     Exit codes: 0 all holds and every FILE was reproduced; 10 different, 11 equivalent, 12 flaky,
     13 build failed, 14 refused, 15 unavailable; 20 signature, key or role bad, 21 the file is not the
     subject, 22 unknown predicate, 23 not enough evidence (also: no FILE and no --sha256 given).

@@ -58,11 +58,7 @@ class MirrorFetcher:
         """Fetch one file into the blobs, or find it there."""
         if self._blobs.has(file.sha256):
             return FileDigest(name=file.name, sha256=file.sha256, size=file.size)
-        tried: list[str] = []
-        try:
-            urls = self._urls(file.archive, file.path)
-        except LocationError as err:
-            urls, tried = (), [str(err)]
+        urls, tried = self._urls(file.archive, file.path)
         for url in urls:
             try:
                 return self._from(url, file)
@@ -86,8 +82,8 @@ class MirrorFetcher:
 
     def get(self, archive: str, path: str, *, limit: int) -> bytes:
         """A small file whose digest is not known yet."""
-        tried: list[str] = []
-        for url in self._urls(archive, path):
+        urls, tried = self._urls(archive, path)
+        for url in urls:
             try:
                 return b"".join(self._stream(url, limit))
             except LocationError as err:
@@ -97,7 +93,7 @@ class MirrorFetcher:
 
     def discover(self, archive: str, path: str, *, limit: int) -> FileDigest | None:
         """A file that no signed list names, if it is there."""
-        for url in self._urls(archive, path):
+        for url in self._urls(archive, path)[0]:
             try:
                 return self._blobs.put(self._stream(url, limit), name=path.rpartition("/")[2], limit=limit)
             except LocationError:
@@ -111,11 +107,14 @@ class MirrorFetcher:
             return err
         return None
 
-    def _urls(self, archive: str, path: str) -> tuple[str, ...]:
+    def _urls(self, archive: str, path: str) -> tuple[tuple[str, ...], list[str]]:
+        """Where to ask, and why not where there is nowhere."""
         if self._offline:
-            msg = "the network is switched off (--offline) and the file is not in the store"
-            raise LocationError(msg)
-        return self._locations.urls(archive, path)
+            return (), ["the network is switched off (--offline) and the file is not in the store"]
+        try:
+            return self._locations.urls(archive, path), []
+        except LocationError as err:
+            return (), [str(err)]
 
     def _from(self, url: str, file: Located) -> FileDigest:
         try:

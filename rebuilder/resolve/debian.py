@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebuilder import deb822
-from rebuilder.errors import UsageError
+from rebuilder.errors import Stopped, UsageError
 from rebuilder.model import (
     BuildKind,
     BuildPlan,
@@ -24,6 +24,7 @@ from rebuilder.model import (
     SignedIndex,
     Source,
     SourceKind,
+    Verdict,
     utc,
 )
 from rebuilder.ports import Resolution

@@ -23,8 +23,10 @@ USER = "1000:1000"
 
 #: Seconds beyond the build's own for inputs and outputs; the runner keeps the build's time itself.
 _TRANSFER_SECONDS = 300
-#: `/tmp` gets this part of the disk limit on top of it.
-_TMP_SHARE = 8
+#: Besides `/build`, what a build may write to; test suites make their folders in either.
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - inside the container
+#: Each of them gets this part of the disk limit on top of it.
+_TMP_SHARE = 16
 #: What the processes have left in memory when every writable mount is full, at least.
 _HEADROOM = 64 * 1024**2
 _CHUNK = 1024 * 1024
@@ -181,13 +183,14 @@ def build_job(plan: BuildPlan, root: RootImage, *, run_id: str, keep: bool) -> J
 
 
 def writable_mounts(limits: Limits) -> tuple[Tmpfs, ...]:
-    """`/build` and `/tmp`. They lie in memory, so ``memory_bytes`` is the cap of files and processes
+    """`/build`, `/tmp` and `/var/tmp`. They lie in memory, so ``memory_bytes`` is the cap of files and processes
     together. ``UsageError`` if full mounts alone would reach it: the kernel would kill at random."""
-    mounts = (Tmpfs(path="/build", bytes=limits.disk_bytes), Tmpfs(path="/tmp", bytes=limits.disk_bytes // _TMP_SHARE))  # noqa: S108
+    temporary = (Tmpfs(path=path, bytes=limits.disk_bytes // _TMP_SHARE) for path in _TEMPORARY)
+    mounts = (Tmpfs(path="/build", bytes=limits.disk_bytes), *temporary)
     needed = sum(mount.bytes for mount in mounts) + _HEADROOM
     if limits.memory_bytes < needed:
         msg = (
-            f"expected limits.memory_bytes of at least {needed} (disk_bytes, an eighth of it for /tmp, and "
+            f"expected limits.memory_bytes of at least {needed} (disk_bytes, an eighth of it for /tmp and /var/tmp, and "
             f"{_HEADROOM} for processes), found {limits.memory_bytes}"
         )
         raise UsageError(msg, hint="Raise memory_bytes or lower disk_bytes: a build's files lie in memory.")

@@ -66,7 +66,7 @@ def _failed(trailer: Trailer) -> Outcome:
     if trailer.memory:
         return Outcome(status, FailureReason.MEMORY_LIMIT, detail)
     if trailer.full:
-        return Outcome(status, FailureReason.DISK_LIMIT, f"{detail}; /build or /tmp was seen full")
+        return Outcome(status, FailureReason.DISK_LIMIT, f"{detail}; /build, /tmp or /var/tmp was seen full")
     if trailer.processes:
         return Outcome(status, FailureReason.PROCESS_LIMIT, detail)
     return Outcome(status, FailureReason.EXIT_STATUS, detail)

@@ -16,7 +16,7 @@ my $FRAME_LIMIT = 1 << 20;
 my $NONCE_SIZE  = 32;
 my $OUTPUTS     = 1000;
 my $TICK        = 0.2;
-my @WRITABLE    = ('/build', '/tmp');
+my @WRITABLE    = ('/build', '/tmp', '/var/tmp');
 
 # prctl, prlimit64, statfs; perl-base has no wrapper for them.
 my %NUMBERS = (x86_64 => [157, 302, 137], aarch64 => [167, 261, 43]);

@@ -45,16 +45,23 @@ def is_alive(tag: str) -> bool:
     return pid.isdigit() and bool(started) and start_time(int(pid)) == started
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BARRED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or failing disk into an ``InfrastructureError`` that says where."""
+    """Turn a full, failing or barred disk into an ``InfrastructureError`` that says where."""
     try:
         yield
     except OSError as err:
-        if err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}:
-            msg = f"could not write below {path}: {err.strerror}. Nothing half-written was kept."
-            raise InfrastructureError(msg, hint="free some disk (`rebuilder cache`), then run the same again") from err
-        raise
+        if err.errno not in {*_FULL, *_BARRED, errno.EIO}:
+            raise
+        hint = "free some disk (`rebuilder cache trim`), then run the same again"
+        if err.errno in _BARRED:
+            hint = "it has to be a folder that this user can write to; `rebuilder doctor` shows the state folder"
+        msg = f"could not write below {path}: {err.strerror}. Nothing half-written was kept."
+        raise InfrastructureError(msg, hint=hint) from err
 
 
 class Scratch:

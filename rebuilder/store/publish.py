@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rebuilder.model import FileDigest, Record
 from rebuilder.store.blobs import BlobStore, chunks_of
-from rebuilder.store.durable import Scratch, rename_synced, write_synced
+from rebuilder.store.durable import Scratch, disk_errors, rename_synced, write_synced
 from rebuilder.store.runs import Run, RunStore
 
 
@@ -41,8 +41,9 @@ class Site:
             if blobs.has(blob.sha256):
                 self._blobs.put(chunks_of(blobs.path(blob.sha256)), name=blob.name, limit=blob.size, expect=blob.sha256)
         draft = self._scratch.new("run")
-        shutil.copytree(run.folder, draft)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with disk_errors(self.folder):
+            shutil.copytree(run.folder, draft)
+            target.parent.mkdir(parents=True, exist_ok=True)
         rename_synced(draft, target, point="publish")
         return True
 

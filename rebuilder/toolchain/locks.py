@@ -227,7 +227,11 @@ class DebianToolchains:
 
     def _explain(self, lock: ToolchainLock, kind: BuildKind, spool: BinaryIO, found: str) -> None:
         """Raise ``IntegrityError``. The locked tar is not at hand, so a second one tells what varies."""
-        expected = next(root.sha256 for root in lock.roots if root.build == kind)
+        root = rows.roots_by_kind(lock)[kind]
+        expected = root.sha256
+        if found == expected:
+            msg = f"the lock says that the root filesystem {expected} has {root.size} bytes, it has {_size(spool)}"
+            raise IntegrityError(msg, hint="the lock was changed; make a new one with --relock")
         with self._spool() as second:
             again = self._make(lock, kind, second)
             if again == expected or again != found:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 from rebuilder.lock import LockedPackage
 from rebuilder.ports import Blobs, Engine, Fetcher
 from rebuilder.toolchain import seed
-from rebuilder.toolchain.notes import Notes
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\n\Z")
 
 
 class Seeds:
@@ -18,7 +21,7 @@ class Seeds:
         self._engine = engine
         self._fetcher = fetcher
         self._blobs = blobs
-        self._notes = Notes(state / "seeds")
+        self._known = state / "seeds"
         self._spools = state / "tmp"
 
     def load(self, packages: tuple[LockedPackage, ...], epoch: int) -> str:
@@ -26,10 +29,10 @@ class Seeds:
 
         ``Stopped(unavailable)`` lists packages that cannot be had.
         """
-        identity = seed.identity(packages, epoch)
-        known = self._notes.read(identity)
-        if known and self._engine.has_root(known[0]):
-            return known[0]
+        note = self._known / seed.identity(packages, epoch)
+        known = note.read_text() if note.is_file() else ""
+        if _SHA256.match(known) and self._engine.has_root(known.strip()):
+            return known.strip()
         self._fetcher.fetch_all(packages)
         self._spools.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self._spools) as spool:
@@ -37,5 +40,11 @@ class Seeds:
             if not self._engine.has_root(sha256):
                 spool.seek(0)
                 self._engine.import_root(spool, sha256)
-            self._notes.write(identity, sha256, spool.seek(0, 2))
+        self._remember(note, sha256)
         return sha256
+
+    def _remember(self, note: Path, sha256: str) -> None:
+        self._known.mkdir(parents=True, exist_ok=True)
+        temporary = note.with_name(f".{uuid4().hex}")
+        temporary.write_text(sha256 + "\n")
+        temporary.replace(note)
