@@ -50,7 +50,8 @@ pytestmark = pytest.mark.integration
 
 ARCHIVE = "base"
 RELATIONS = (
-    "no-such-package <nobody-builds-this>", "libfakeroot [amd64]", "no-such-package [riscv64]", "Conflicts: sysvinit-core",
+    "no-such-package <nobody-builds-this>", "no-such-package [riscv64]", "libfakeroot [amd64]",
+    "Conflicts: sysvinit-core",
 )
 
 
