@@ -1,6 +1,8 @@
-"""Configuration, read once and frozen: ``rebuilder.toml`` of this folder or one above it.
+"""Configuration, read once and frozen.
 
-Nothing below the command line reads the environment; what matters is here.
+It says whom to trust, so it is never taken from the folder a command happens to run in: that may be a
+stranger's. The places, first found wins: ``REBUILDER_CONFIG``, the checkout this program runs from, the
+user's own configuration folder, ``/etc/rebuilder``. Nothing below the command line reads the environment.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 from rebuilder.errors import UsageError
 
 FILE_NAME = "rebuilder.toml"
+CHECKOUT = Path(__file__).resolve().parent.parent
 MAX_CONFIG_BYTES = 1024 * 1024
 
 
@@ -56,15 +59,12 @@ class Config:
     diffoscope_seconds: int = 300
 
 
-def load_config(
-    start: Path | None = None, environ: Mapping[str, str] | None = None, *, file: Path | None = None
-) -> Config:
-    """The configuration that holds in ``start``. Raises ``UsageError`` with file and key."""
+def load_config(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Config:
+    """The configuration that holds, or that of ``file``. Raises ``UsageError`` with file and key."""
     environ = os.environ if environ is None else environ
-    start = Path.cwd() if start is None else start
-    found = file or _find(start)
+    found = file.absolute() if file else _find(environ)
     table = _read(found) if found else {}
-    base = found.parent if found else start
+    base = found.parent if found else Path("/")
     return Config(
         file=found,
         state=_state(table, base, environ, found),
@@ -81,18 +81,24 @@ def load_config(
 
 def default_trust() -> tuple[Path, ...]:
     """The shipped anchors: ``trust/`` beside the package in a checkout, else the installed data folder."""
-    checkout = Path(__file__).parent.parent
-    if (checkout / "pyproject.toml").is_file():  # else it is site-packages, where anybody may put a `trust`
-        return (checkout / "trust",)
+    if (CHECKOUT / "pyproject.toml").is_file():  # else it is site-packages, where anybody may put a `trust`
+        return (CHECKOUT / "trust",)
     installed = Path(sys.prefix) / "share" / "rebuilder" / "trust"
     return (installed,) if installed.is_dir() else ()
 
 
-def _find(start: Path) -> Path | None:
-    for folder in (start, *start.resolve().parents):
-        if (folder / FILE_NAME).is_file():
-            return (folder / FILE_NAME).resolve()
-    return None
+def _find(environ: Mapping[str, str]) -> Path | None:
+    if environ.get("REBUILDER_CONFIG"):
+        return Path(environ["REBUILDER_CONFIG"]).absolute()
+    return next((place for place in _places(environ) if place.is_file()), None)
+
+
+def _places(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where a configuration may lie that nobody named. Never the current folder, and nothing above it."""
+    home = Path(environ.get("HOME") or "/nonexistent")
+    own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "rebuilder" / FILE_NAME
+    checkout = CHECKOUT / FILE_NAME if (CHECKOUT / "pyproject.toml").is_file() else own
+    return (checkout, own, Path("/etc/rebuilder") / FILE_NAME)
 
 
 def _read(path: Path) -> dict[str, Any]:

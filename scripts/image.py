@@ -57,7 +57,7 @@ def make_base(tar: Path) -> str:
         return str(tar)
     if shutil.which("mmdebstrap") is None:
         sys.exit("image: expected a base: name one (make image BASE=...), or install mmdebstrap to have one made")
-    (mirror, *_), origin = mirrors("debian", load_config(ROOT).archives)
+    (mirror, *_), origin = mirrors("debian", load_config().archives)
     print(f"image: making the base with mmdebstrap from the mirror of {origin}")
     tar.parent.mkdir(parents=True, exist_ok=True)
     partial = tar.with_name(f"{tar.name}.{os.getpid()}.partial")

@@ -94,7 +94,7 @@ def _libraries() -> Iterator[Need]:
 
 
 def _configuration(config: Config) -> Iterator[Need]:
-    found = str(config.file) if config.file else "no rebuilder.toml here or above; defaults hold"
+    found = str(config.file) if config.file else "no rebuilder.toml; defaults hold"
     yield Need(name="configuration", state="ok", found=found)
 
 

@@ -104,7 +104,7 @@ def _suite(name: str, settings: DebianSettings) -> str:
     if not name:
         msg = f"expected a suite (?distro=...), found none; known suites: {known}"
         raise UsageError(msg, hint=_EXAMPLE)
-    msg = f"unknown suite {name[:80]!r}{nearest(name, settings.suites)} Known suites: {known}"
+    msg = f"unknown suite {name[:80]!r}{nearest(name, settings.suites) or '.'} Known suites: {known}"
     raise UsageError(msg, hint="another suite can be described in rebuilder.toml, table [suites.NAME]")
 
 

@@ -189,7 +189,9 @@ class DebianToolchains:
         for kinds in rows.same_set(lock):
             root = wanted[kinds[0]]
             known = self._made.find(lock, rows.of(lock, kinds[0]))
-            if known == Made(root.sha256, root.size) and self._engine.has_root(root.sha256):
+            if known is not None and known != Made(root.sha256, root.size):
+                raise _other_root(root.sha256, f"{known.sha256} when they were made here before")
+            if known is not None and self._engine.has_root(root.sha256):
                 continue
             self._fetcher.fetch_all((*(package for package in lock.packages if kinds[0] in package.roots), *lock.seed))
             with self._spool() as spool:
@@ -241,16 +243,20 @@ class DebianToolchains:
                     f"(expected sha256 {expected}, found {found} and then {again})"
                 )
                 raise IntegrityError(msg, hint="such a file needs a named fix-up; please report it with the lock")
-        msg = (
-            f"the locked packages give another root filesystem than the lock says: expected sha256 {expected}, found "
-            f"{found} twice. The lock was changed, or made by another version of this tool"
-        )
-        raise IntegrityError(msg, hint="make a new lock with --relock; the page will say so")
+        raise _other_root(expected, f"{found} twice")
 
     def _spool(self) -> BinaryIO:
         """A file without a name: whatever ends this process, nothing of it is left."""
         self._spools.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=self._spools)
+
+
+def _other_root(expected: str, found: str) -> IntegrityError:
+    msg = (
+        f"the locked packages give another root filesystem than the lock says: expected sha256 {expected}, found "
+        f"{found}. The lock was changed, or made by another version of this tool"
+    )
+    return IntegrityError(msg, hint="make a new lock with --relock; the page will say so")
 
 
 def _rewound(spool: BinaryIO) -> BinaryIO:

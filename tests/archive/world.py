@@ -171,7 +171,8 @@ class World:
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """Its environment: the host's, without anything that would redirect its state."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("REBUILDER_")}
-        return {**kept, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "120", **extra}
+        own = {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "120", "REBUILDER_CONFIG": str(self.folder / "rebuilder.toml")}
+        return {**kept, **own, **extra}
 
     def run(self, *arguments: str, timeout: float = 300, **environment: str) -> Outcome:
         """Run the command in this world's folder."""

@@ -18,7 +18,7 @@ from tests.integration.liar import blob_path, sha256_of, verify
 
 #: Kept between sessions: real packages and what the publisher's machine built from them.
 CACHE = Path(__file__).parents[2] / ".rebuilder" / "test-cache"
-CARRIED = ("blobs", "roots", "seeds")
+CARRIED = ("blobs", "locks", "roots", "seeds", "tools")
 
 
 @pytest.fixture(scope="session")
@@ -71,15 +71,19 @@ def make_world(tmp_path: Path, shared_state: Path) -> Iterator[Callable[[Archive
         world = World(tmp_path / f"world-{len(made)}", archives, state=state or shared_state)
         made.append(world)
         world.serve(mirrors=mirrors)
-        if not (world.state / "keys").exists():
-            ids = ("--builder-id", "https://liar.invalid/builder", "--verifier-id", "https://liar.invalid/verifier")
-            outcome = world.run("keys", "init", "--organisation", "Liar Suite", *ids)
-            assert outcome.code == 0, outcome.text
+        _make_keys(world)
         return world
 
     yield make
     for world in made:
         world.close()
+
+
+def _make_keys(world: World) -> None:
+    if not (world.state / "keys").exists():
+        ids = ("--builder-id", "https://liar.invalid/builder", "--verifier-id", "https://liar.invalid/verifier")
+        outcome = world.run("keys", "init", "--organisation", "Liar Suite", *ids)
+        assert outcome.code == 0, outcome.text
 
 
 @pytest.fixture
@@ -94,13 +98,25 @@ def changed_world(changed_archives: Archives, make_world: Callable[[Archives], W
     return make_world(changed_archives)
 
 
+@pytest.fixture(scope="session")
+def warm_state(archives: Archives, shared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared state, in which the toolchain and diffoscope's container lie ready."""
+    world = World(tmp_path_factory.mktemp("warm"), archives, state=shared_state)
+    world.serve()
+    try:
+        _make_keys(world)
+        verify(world, world.purl("specimen-different"))
+    finally:
+        world.close()
+    return shared_state
+
+
 @pytest.fixture
-def cold_state(world: World, tmp_path: Path) -> Path:
+def cold_state(archives: Archives, warm_state: Path, tmp_path: Path) -> Path:
     """A copy of the warm state, to be changed, that has no file of the specimens and no run."""
-    verify(world, world.purl("specimen-plain"))
     state = tmp_path / "cold-state"
-    shutil.copytree(world.state, state, copy_function=os.link, ignore=shutil.ignore_patterns("runs", "log.jsonl"))
-    for file in (world.archives.specimens.root / "pool").rglob("*"):
+    shutil.copytree(warm_state, state, copy_function=os.link, ignore=shutil.ignore_patterns("runs", "log.jsonl"))
+    for file in (archives.specimens.root / "pool").rglob("*"):
         if file.is_file():
             blob_path(state, sha256_of(file)).unlink(missing_ok=True)
     return state

@@ -8,6 +8,7 @@ from tests.integration.archive_fixtures import (  # noqa: F401 - fixtures are us
     make_world,
     real,
     shared_state,
+    warm_state,
     world,
 )
 from tests.integration.base_root import base_root, base_tar, engine  # noqa: F401 - fixtures are used by name

@@ -52,7 +52,7 @@ class Meddling:
 
 
 def _pipeline(world: World, package: str, change: Callable[[Ports], Ports]) -> Record:
-    shop = workshop(load_config(world.folder, {}), Remembering())
+    shop = workshop(load_config({}, file=world.folder / "rebuilder.toml"), Remembering())
     ports = change(shop.ports(sign=True, passphrase=lambda: b""))
     target = world.purl(package)
     return run_pipeline(target, lambda: shop.ecosystem.resolve(target), ports, Options())
