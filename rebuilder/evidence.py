@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 from rebuilder.attest import check
 from rebuilder.compare import bytewise, normalise, verdict
@@ -11,7 +12,9 @@ from rebuilder.model import (
     Artifact,
     ArtifactComparison,
     Attempt,
+    Built,
     Comparison,
+    Explanation,
     FileDigest,
     Record,
     SelfInput,
@@ -21,7 +24,11 @@ from rebuilder.recipe import Recipe
 
 #: Files larger than this are not normalised: that needs them whole in memory.
 MAX_NORMALISED_BYTES = 512 * 1024**2
-MAX_ATTACHMENT_BYTES = 256 * 1024**2
+#: Of a build's own words: what is larger stays in the blobs, and the page says so.
+MAX_LOG_BYTES = 64 * 1024**2
+MAX_BYPRODUCT_BYTES = 8 * 1024**2
+#: Longer names would not fit a file name once the attempt stands before them.
+MAX_NAME = 200
 
 
 def opener(blobs: Blobs) -> bytewise.Open:
@@ -72,20 +79,29 @@ def check_before_signing(record: Record, recipe: Recipe | None, blobs: Blobs) ->
     )
 
 
-def attachments(record: Record, blobs: Blobs) -> dict[str, bytes]:
-    """Small files of the run for its folder: logs, our `.buildinfo` and `.changes`, diffoscope's reports."""
-    files: dict[str, FileDigest] = {}
-    for attempt in record.built.attempts if record.built else ():
+def attachments(values: Mapping[str, Any], blobs: Blobs) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Small files of the run for its folder (logs, our `.buildinfo` and `.changes`, diffoscope's reports), and a
+    sentence on each that is too large for it. ``values`` are those of the journal. Nothing a build makes may raise."""
+    built: Built | None = values.get("built")
+    explanation: Explanation = values.get("explanation", Explanation())
+    files: dict[str, tuple[FileDigest, int]] = {}
+    for attempt in built.attempts if built else ():
         suffix = f"{attempt.build}-{attempt.number}"
-        files[f"build-{suffix}.log"] = attempt.log
+        files[f"build-{suffix}.log"] = (attempt.log, MAX_LOG_BYTES)
         for output in attempt.outputs:
-            if output.name.endswith((".buildinfo", ".changes")):
-                files[f"{suffix}-{output.name}"] = output
-    for report in record.explanation.reports:
+            if output.name.endswith((".buildinfo", ".changes")) and len(output.name) < MAX_NAME:
+                files[f"{suffix}-{output.name}"] = (output, MAX_BYPRODUCT_BYTES)
+    for report in explanation.reports:
         for kind, blob in (("txt", report.text), ("html", report.html)):
             if blob is not None:
-                files[f"diffoscope-{report.artifact}.{kind}"] = blob
-    return {name: blobs.read(blob.sha256, limit=MAX_ATTACHMENT_BYTES) for name, blob in files.items()}
+                files[f"diffoscope-{report.artifact}.{kind}"] = (blob, MAX_LOG_BYTES)
+    notes = tuple(
+        f"{name} has {blob.size} bytes, too many for the run folder; it is kept as blob {blob.sha256}"
+        for name, (blob, limit) in files.items()
+        if blob.size > limit
+    )
+    kept = {name: blobs.read(blob.sha256, limit=limit) for name, (blob, limit) in files.items() if blob.size <= limit}
+    return kept, notes
 
 
 def _rehashed_artifact(artifact: Artifact, blobs: Blobs) -> Artifact:

@@ -16,7 +16,7 @@ from rebuilder import __version__, evidence
 from rebuilder.attest.bundle import bundle_name, sign_statements
 from rebuilder.attest.statements import statements_for
 from rebuilder.compare import bytewise, verdict
-from rebuilder.errors import Stopped
+from rebuilder.errors import RecipeError, Stopped
 from rebuilder.journal import Journal
 from rebuilder.lock import ToolchainLock, to_bytes
 from rebuilder.model import (
@@ -30,6 +30,7 @@ from rebuilder.model import (
     Origin,
     Published,
     Record,
+    RootImage,
     Source,
     Toolchain,
     Verdict,
@@ -140,6 +141,9 @@ def _toolchain(
             journal.add_inputs(tuple(item for item in current.inputs if item.name == "toolchain"))
             lock = ports.toolchains.solve(current, relations)
         roots = ports.toolchains.materialise(lock)
+        # Their members are looked through for the subject (self-input); what is missing has to be missed now.
+        unknown = ports.members.unknown(lock.packages)
+        ports.fetcher.fetch_all(package for package in lock.packages if package.sha256 in unknown)
     if options.relock:
         journal.relocked()
     data = to_bytes(lock)
@@ -170,24 +174,35 @@ def _sandbox(
     options: Options,
 ) -> Built:
     """Build, sealed; on a difference build once more, before anyone says a word about it."""
-    published = resolution.published.artifacts
+    published = resolution.published
     attempts: list[Attempt] = []
 
-    def build(number: int, kinds: tuple[str, ...]) -> None:
-        for root in toolchain.roots:
-            if root.build in kinds:
-                plan, inputs = ports.ecosystem.plan(resolution, source, root.build)
-                journal.add_inputs(inputs)
-                ports.progress.stage("sandbox", f"build {root.build}, attempt {number}")
-                run_id = ports.new_run_id()
-                attempts.append(ports.builder.build(plan, root, run_id=run_id, number=number, keep=options.keep))
-
     with journal.stage("sandbox"):
-        build(1, tuple(root.build for root in toolchain.roots))
-        build(2, verdict.needs_second(published, tuple(attempts)))
+        # All plans first: one that cannot be made ends the run, and must not cost a build that was done.
+        plans = {kind: ports.ecosystem.plan(resolution, source, kind) for kind in build_kinds(published)}
+        roots = {kind: _root(toolchain, kind) for kind in plans}
+        for _, inputs in plans.values():
+            journal.add_inputs(inputs)
+
+        def build(number: int, kinds: tuple[BuildKind, ...]) -> None:
+            for kind in kinds:
+                ports.progress.stage("sandbox", f"build {kind}, attempt {number}")
+                run_id, plan = ports.new_run_id(), plans[kind][0]
+                attempts.append(ports.builder.build(plan, roots[kind], run_id=run_id, number=number, keep=options.keep))
+
+        build(1, tuple(plans))
+        build(2, verdict.needs_second(published.artifacts, tuple(attempts)))
     built = Built(attempts=tuple(attempts))
     journal.set(built=built)
     return built
+
+
+def _root(toolchain: Toolchain, kind: BuildKind) -> RootImage:
+    try:
+        return toolchain.root(kind)
+    except KeyError as err:
+        msg = f"the toolchain lock has no root filesystem for the build {kind!r}, which this recipe's artifacts need"
+        raise RecipeError(msg, hint="make the lock anew: rebuilder lock --relock RECIPE") from err
 
 
 def _compare(
@@ -200,8 +215,6 @@ def _compare(
 ) -> Comparison:
     """Every byte, then the verdict; both from the stored bytes, which are re-hashed as they are read."""
     with journal.stage("compare"):
-        unknown = ports.members.unknown(lock.packages)
-        ports.fetcher.fetch_all(package for package in lock.packages if package.sha256 in unknown)
         subjects = [artifact.file for artifact in resolution.published.artifacts]
         known = ports.members.known((*source.files, *lock.packages))
         self_input = bytewise.find_self_input(subjects, known, evidence.opener(ports.blobs))
@@ -230,8 +243,10 @@ def _attest(journal: Journal, ports: Ports, options: Options) -> tuple[Record, d
     """Statements by the table of design section 7, after both files were hashed and judged once more."""
     signing = ports.signing if options.sign else None
     with journal.stage("attest"):
+        attached, notes = evidence.attachments(journal.values, ports.blobs)
+        journal.warn(*notes)
         record = journal.record(__version__, signing.signer if signing else None)
-        files = journal.files | evidence.attachments(record, ports.blobs)
+        files = journal.files | attached
         if signing is not None:
             evidence.check_before_signing(record, journal.recipe, ports.blobs)
             statements = statements_for(record, journal.recipe, files)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rebuilder.config import Config
 from rebuilder.errors import UsageError
 from rebuilder.pipeline import Ports, build_kinds
-from rebuilder.ports import Progress
+from rebuilder.ports import Progress, Signing
 
 if TYPE_CHECKING:
     from rebuilder.endorse.debian import DebianEndorser
@@ -53,8 +53,8 @@ class Workshop:
     ecosystem: Debian
     toolchains: DebianToolchains
 
-    def ports(self, *, sign: bool, passphrase: Callable[[], bytes]) -> Ports:
-        """The ports of ``verify``. Raises ``UsageError`` if it should sign and there is no key."""
+    def ports(self, signing: Signing | None) -> Ports:
+        """The ports of ``verify``."""
         from rebuilder.log.lines import LineLog
         from rebuilder.report.reporter import PageReporter
         from rebuilder.sandbox.build import ContainerBuilder
@@ -69,7 +69,7 @@ class Workshop:
             toolchains=self.toolchains,
             builder=ContainerBuilder(self.engine, self.blobs, self.progress, self.clock),
             differ=self._differ(),
-            signing=signer(self.config, passphrase) if sign else None,
+            signing=signing,
             runs=RunStore(self.config.state),
             log=LineLog(self.config.state / "log.jsonl"),
             reporter=PageReporter(),
@@ -172,6 +172,7 @@ def workshop(config: Config, progress: Progress, *, offline: bool = False) -> Wo
     from rebuilder.endorse.debian import DebianEndorser
     from rebuilder.endorse.trust import TrustStore
     from rebuilder.fetch.http import Locations, MirrorFetcher
+    from rebuilder.fetch.mirrors import HostMirrors
     from rebuilder.resolve.debian import Debian
     from rebuilder.sandbox.docker import DockerEngine
     from rebuilder.store.blobs import BlobStore
@@ -179,7 +180,7 @@ def workshop(config: Config, progress: Progress, *, offline: bool = False) -> Wo
 
     clock = SystemClock()
     blobs = BlobStore(config.state, config.evidence)
-    fetcher = MirrorFetcher(Locations(archives(config)), blobs, progress, offline=offline)
+    fetcher = MirrorFetcher(Locations(HostMirrors(config.archives)), blobs, progress, offline=offline)
     endorser = DebianEndorser(TrustStore(config.trust), blobs, keyrings=config.maintainer_keyrings)
     engine = DockerEngine()
     return Workshop(
@@ -209,23 +210,10 @@ def settings(config: Config) -> DebianSettings:
     )
 
 
-def archives(config: Config) -> dict[str, tuple[str, ...]]:
-    """Mirrors of every archive that some suite needs and somebody names; the rest fail when first used."""
-    from rebuilder.fetch.mirrors import mirrors
-    from rebuilder.resolve.debian_suites import SUITES
-
-    wanted = {spec.archive for spec in SUITES.values()} | {suite.archive for suite in config.suites.values()}
-    found = {}
-    for archive in sorted(wanted | config.archives.keys()):
-        try:
-            found[archive] = mirrors(archive, config.archives)[0]
-        except UsageError:
-            continue
-    return found
-
-
-def signer(config: Config, passphrase: Callable[[], bytes]) -> FileSigner:
-    """Our keys. Raises ``UsageError`` that says how to make them."""
+def unlocked_signer(config: Config, passphrase: Callable[[], bytes]) -> FileSigner:
+    """Our keys, read. Raises ``UsageError`` that says how to make them, or what is wrong with them."""
     from rebuilder.sign.file import FileSigner
 
-    return FileSigner(config.state / "keys", passphrase)
+    signer = FileSigner(config.state / "keys", passphrase)
+    signer.unlock()
+    return signer

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,8 +31,9 @@ def target_of(entry: dict[str, object], state: Path) -> str:
     if "with" not in entry:
         return str(entry["purl"])
     recipes = state / "recipes"
-    made = rebuilder(state, "init", str(entry["purl"]), "--recipes", str(recipes), "--no-lock", "--quiet")
-    recipe = made.stdout.split("wrote ", 1)[1].splitlines()[0]
+    shutil.rmtree(recipes, ignore_errors=True)
+    rebuilder(state, "init", str(entry["purl"]), "--recipes", str(recipes), "--no-lock", "--quiet")
+    recipe = str(next(recipes.rglob("recipe.toml")))
     wanted = [f"--with={item}" for item in entry["with"]]
     rebuilder(state, "lock", recipe, *wanted, "--quiet")
     return recipe

@@ -107,9 +107,26 @@ def main() -> None:
     except BrokenPipeError:
         nobody_reads()
         sys.exit(EXIT_NOBODY_READS)
+    except OSError as err:
+        sys.exit(report_os_error(err))
     except Exception as err:
         report_bug(err)
         sys.exit(EXIT_BUG)
+
+
+def report_os_error(err: OSError) -> int:
+    """A disk that is full, or barred to this user, is no bug, wherever it was met; the exit code."""
+    from pathlib import Path
+
+    from rebuilder.errors import EXIT_BUG
+    from rebuilder.store.durable import disk_fault
+
+    fault = disk_fault(err, Path(str(err.filename))) if err.filename else None
+    if fault is None:
+        report_bug(err)
+        return EXIT_BUG
+    report_error(fault)
+    return fault.exit_code
 
 
 def interrupt_on_signals() -> None:

@@ -60,8 +60,12 @@ def survey(config: Config, *, deep: bool) -> Iterator[Need]:
             yield Need(name=name, state="missing", found=err.message, get=err.hint)
         except Stopped as err:
             yield Need(name=name, state="missing", found=err.reason, get="check the mirror and this host's network")
-        except (OSError, ImportError) as err:
-            yield Need(name=name, state="missing", found=f"{type(err).__name__}: {err}", get="see docs/architecture.md")
+        except OSError as err:
+            found = f"{err.strerror or err}: {err.filename or config.state}"
+            get = "this user needs to reach and write it; another state folder: `state` in rebuilder.toml"
+            yield Need(name=name, state="missing", found=found, get=get)
+        except ImportError as err:
+            yield Need(name=name, state="missing", found=str(err), get="`make setup` installs what is missing")
 
 
 def _python() -> Iterator[Need]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rebuilder.config import load_config
+from rebuilder.errors import UsageError
 
 if TYPE_CHECKING:
     from rebuilder.store.publish import Site
@@ -28,6 +29,7 @@ def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> N
       rebuilder publish reports --run 20261120T19 --with-artifacts
     """
     from rebuilder.store.blobs import BlobStore
+    from rebuilder.store.durable import in_use
     from rebuilder.store.publish import Site
     from rebuilder.store.runs import RunStore
 
@@ -35,9 +37,14 @@ def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> N
     runs = RunStore(config.state)
     chosen = [run for text in wanted for run in runs.find(text)[:1]] if wanted else list(runs)
     site = Site(folder)
+    if site.is_foreign():
+        msg = f"{folder} holds other files and was not made by `rebuilder publish`"
+        raise UsageError(msg, hint="name a new or empty folder, or one published before")
+    blobs = BlobStore(config.state, config.evidence)
     try:
-        added = sum(site.add(run, BlobStore(config.state, config.evidence), artifacts=with_artifacts) for run in chosen)
-        count = renew_index(site)
+        with in_use(config.state):
+            added = sum(site.add(run, blobs, artifacts=with_artifacts) for run in chosen)
+            count = renew_index(site)
     finally:
         site.close()
     click.echo(f"{folder}: {added} runs added, {count} in all; open {folder / 'index.html'}")
@@ -46,13 +53,16 @@ def publish(folder: Path, wanted: tuple[str, ...], *, with_artifacts: bool) -> N
 def renew_index(site: Site) -> int:
     """Write the index over all runs of a folder; how many there are. One that cannot be read is said, not shown."""
     from rebuilder.report.index import index_json, index_row, render_index
+    from rebuilder.report.text import clean
 
-    runs, faults = site.runs.survey()
+    with site.alone():
+        runs, faults = site.runs.survey()
+        folders = [(run.record, f"runs/{run.folder.name}") for run in runs]
+        rows = [
+            index_row(record, page=f"{folder}/index.html", record_path=f"{folder}/run.json")
+            for record, folder in folders
+        ]
+        site.write_index(render_index(rows).encode(), index_json(rows))
     for fault in faults:
-        click.echo(f"rebuilder: left out of the index: {fault}", err=True)
-    folders = [(run.record, f"runs/{run.folder.name}") for run in runs]
-    rows = [
-        index_row(record, page=f"{folder}/index.html", record_path=f"{folder}/run.json") for record, folder in folders
-    ]
-    site.write_index(render_index(rows).encode(), index_json(rows))
+        click.echo(f"rebuilder: left out of the index: {clean(fault)}", err=True)
     return len(rows)

@@ -56,14 +56,16 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **opti
     from rebuilder.ports import Options
     from rebuilder.store.durable import in_use
     from rebuilder.store.publish import Site
-    from rebuilder.wiring import workshop
+    from rebuilder.wiring import unlocked_signer, workshop
 
     _check_usage(target, source, artifacts, options)
     config = load_config()
     quiet = bool(options["quiet"]) or bool(options["as_json"])
+    # Before anything moves on the screen: it may have to ask for a passphrase.
+    signing = None if options["no_sign"] else unlocked_signer(config, ask_passphrase)
     with in_use(config.state), shown(quiet=quiet) as progress:
         shop = workshop(config, progress, offline=bool(options["offline"]))
-        ports = shop.ports(sign=not options["no_sign"], passphrase=ask_passphrase)
+        ports = shop.ports(signing)
         shop.engine.version()
         shop.sweep()
         resolve = _resolver(shop, target, source, artifacts, options)

@@ -13,7 +13,9 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from rebuilder.errors import InfrastructureError, Stopped
 from rebuilder.model import DiffReport, FileDigest, RootImage
@@ -62,10 +64,13 @@ class ContainerDiffer:
         """Compare two blobs; always gives a report, which says what it lacks."""
         try:
             self._root = self._root or self._prepare()
+            return self._compared(published, rebuilt, run_id)
         except (Stopped, InfrastructureError) as err:
             # No reason to lose a verdict: it was found before, and never depends on this.
-            lacking = f"all of it: the container diffoscope runs in could not be made ({err})"
+            lacking = f"all of it: the container diffoscope runs in could not be made, or ended badly ({err})"
             return DiffReport(artifact=published.name, status="failed", tool="none", seconds=0.0, lacks=(lacking,))
+
+    def _compared(self, published: FileDigest, rebuilt: FileDigest, run_id: str) -> DiffReport:
         answer = io.BytesIO()
         noise: list[bytes] = []
         end = self._engine.run(
@@ -93,10 +98,7 @@ class ContainerDiffer:
         )
 
     def _report(self, published: FileDigest, found: dict[str, bytes], end: Exit, noise: str) -> DiffReport:
-        try:
-            status: dict[str, Any] = json.loads(found.get("status.json", b"{}"))
-        except ValueError:
-            status = {}
+        status = _said(found.get("status.json", b""))
         text, html = found.get("report.txt"), sealed(found.get("report.html"))
         shown = text.decode("utf-8", "replace") if text else ""
         return DiffReport.model_validate(
@@ -113,6 +115,27 @@ class ContainerDiffer:
 
     def _keep(self, data: bytes | None, name: str) -> FileDigest | None:
         return self._blobs.put([data], name=name, limit=MAX_REPORT_BYTES) if data else None
+
+
+class _Status(BaseModel):
+    """``status.json`` as ``inside.py`` writes it. It comes out of a container that hostile files went into."""
+
+    model_config = ConfigDict(strict=True)
+
+    status: int | Literal["timeout"]
+    seconds: float
+    stderr: str
+    tool: str
+
+
+def _said(data: bytes) -> dict[str, Any]:
+    """What the container says of itself, if it is in order; else nothing, which counts as failed."""
+    try:
+        whole = json.loads(data)
+        cut = tuple(name for name in ("report.txt", "report.html") if whole.pop(name, False) is True)
+        return {**_Status.model_validate(whole).model_dump(), **dict.fromkeys(cut, True)}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _outcome(status: dict[str, Any], text: str, end: Exit) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from rebuilder.errors import DigestMismatchError, Stopped, TooLargeError
@@ -31,11 +31,18 @@ class LocationError(Exception):
     """One location did not give the file; the text says why."""
 
 
+class Mirrors(Protocol):
+    """Base URLs by archive: a ``dict``, or what looks them up when one is first needed."""
+
+    def get(self, archive: str, default: tuple[str, ...], /) -> tuple[str, ...]:
+        """The base URLs of an archive; ``default`` if nobody names one."""
+
+
 @dataclass(frozen=True)
 class Locations:
     """Base URLs of each archive, in the order to try."""
 
-    mirrors: dict[str, tuple[str, ...]]
+    mirrors: Mirrors
 
     def urls(self, archive: str, path: str) -> tuple[str, ...]:
         """Every URL at which that path of the archive may lie."""

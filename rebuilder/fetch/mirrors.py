@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from threading import Lock
 
 from rebuilder.errors import UsageError
 
@@ -34,6 +35,26 @@ def mirrors(archive: str, configured: dict[str, tuple[str, ...]]) -> tuple[tuple
             return found[archive], origin
     msg = f"expected a mirror of the archive {archive!r}; neither rebuilder.toml nor this host's apt names one"
     raise UsageError(msg, hint=f'write into rebuilder.toml:  [archives]\n{archive} = ["http://<a mirror>/{archive}"]')
+
+
+class HostMirrors:
+    """Mirrors by archive, each looked up when it is first needed: apt takes a second to answer, and a run
+    that has everything at hand needs none."""
+
+    def __init__(self, configured: dict[str, tuple[str, ...]]) -> None:
+        self._configured = configured
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._one_at_a_time = Lock()
+
+    def get(self, archive: str, default: tuple[str, ...], /) -> tuple[str, ...]:
+        """Base URLs of an archive in the order to try; ``default`` if nobody names one."""
+        with self._one_at_a_time:
+            if archive not in self._known:
+                try:
+                    self._known[archive] = mirrors(archive, self._configured)[0]
+                except UsageError:
+                    self._known[archive] = ()
+            return self._known[archive] or default
 
 
 def _from_apt() -> dict[str, tuple[str, ...]]:

@@ -29,7 +29,9 @@ from rebuilder.errors import InfrastructureError, IntegrityError
 from rebuilder.ports import Exit, Job, Leave
 from rebuilder.sandbox import owner
 from rebuilder.sandbox.interrupts import undisturbed
-from rebuilder.sandbox.stream import Demultiplexer, Exchange, checked
+from rebuilder.sandbox.stream import Demultiplexer, Exchange
+from rebuilder.sandbox.survey import how_to_reach
+@@Demultiplexer, Exchange, checked
 
 _REPOSITORY = "rebuilder-root"
 _ANSWER_SECONDS = 120
@@ -131,7 +133,7 @@ class DockerEngine:
                 return self._unchecked
             except (DockerException, RequestException) as error:
                 msg = f"expected a Docker engine at {_address()}, found none that answers: {error}"
-                raise InfrastructureError(msg, hint=_DOCTOR) from error
+                raise InfrastructureError(msg, hint=f"{how_to_reach(error)}. {_DOCTOR}") from error
 
     @property
     def _api(self) -> docker.APIClient:

@@ -47,9 +47,15 @@ def survey() -> Survey:
             client.close()
     except (DockerException, RequestException, OSError) as err:
         msg = f"expected a Docker engine that answers, found: {err}"
-        hint = "`make setup` starts one; to use another, set DOCKER_HOST (in a container: pass its socket in)"
-        raise InfrastructureError(msg, hint=hint) from err
+        raise InfrastructureError(msg, hint=how_to_reach(err)) from err
     return _survey(version, info)
+
+
+def how_to_reach(error: Exception) -> str:
+    """What a person can do about an engine that gives this error instead of an answer."""
+    if "PermissionError" in str(error):
+        return "this user may not speak to it: `sudo usermod -aG docker $USER`, then log in again"
+    return "`make setup` starts one; to use another, set DOCKER_HOST (in a container: pass its socket in)"
 
 
 def _survey(version: dict[str, Any], info: dict[str, Any]) -> Survey:

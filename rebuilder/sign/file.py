@@ -166,7 +166,7 @@ def _own(path: Path, found: os.stat_result, forbidden: int) -> None:
 
 
 class FileSigner:
-    """The ``Signing`` port over a keys folder. Keys are read at the first signature, and only once."""
+    """The ``Signing`` port over a keys folder. Keys are read by ``unlock`` or the first signature, and only once."""
 
     def __init__(self, folder: Path, passphrase: Callable[[], bytes]) -> None:
         """``passphrase`` is called at most once, and only if a key is encrypted."""
@@ -186,11 +186,16 @@ class FileSigner:
             verdict_key=self._identity.verdict_key,
         )
 
+    def unlock(self) -> None:
+        """Read the keys now: who has to be asked for a passphrase should not be asked after an hour of building.
+        Raises ``UsageError`` for keys that can't be read."""
+        if not self._keys:
+            self._keys = self._load()
+
     def sign(self, role: Role, statement: bytes) -> bytes:
         """A DSSE envelope, one JSON line. Raises ``UsageError`` for keys that can't be read, and
         ``IntegrityError`` if what was made does not verify: a broken signature never leaves."""
-        if not self._keys:
-            self._keys = self._load()
+        self.unlock()
         key = self._keys[role]
         signature = key.sign(pae(PAYLOAD_TYPE, statement))
         public = VerificationKey.of(key.public_key())

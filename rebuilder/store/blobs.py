@@ -20,11 +20,11 @@ class BlobStore:
     ``evidence`` are further folders in the same format (published reports), read and never written.
     """
 
-    def __init__(self, root: Path, evidence: tuple[Path, ...] = ()) -> None:
+    def __init__(self, root: Path, evidence: tuple[Path, ...] = (), *, scratch: Scratch | None = None) -> None:
         self.root = root
         self._evidence = tuple(folder / "blobs" for folder in evidence)
         self._blobs = root / "blobs"
-        self._scratch = Scratch(root)
+        self._scratch = scratch or Scratch(root)
 
     def put(self, chunks: Iterable[bytes], *, name: str, limit: int, expect: str | None = None) -> FileDigest:
         """Store a stream; see the port. Writing the same bytes twice is harmless."""

@@ -11,9 +11,11 @@ import fcntl
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 from rebuilder.errors import InfrastructureError, UsageError
@@ -25,28 +27,19 @@ def failpoint(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def process_tag() -> str:
-    """``<pid>.<start time>``: names this process even after its pid was given to another."""
-    return f"{os.getpid()}.{start_time(os.getpid())}"
-
-
-def start_time(pid: int) -> str:
-    """Clock ticks since boot at which ``pid`` started; empty if there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
-
-
-def is_alive(tag: str) -> bool:
-    """Whether the process that made this tag still runs."""
-    pid, _, started = tag.partition(".")
-    return pid.isdigit() and bool(started) and start_time(int(pid)) == started
-
-
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BARRED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+def disk_fault(err: OSError, path: Path) -> InfrastructureError | None:
+    """What a full, failing or barred disk comes to in words; ``None`` for any other error."""
+    if err.errno not in {*_FULL, *_BARRED, errno.EIO}:
+        return None
+    hint = "free some disk (`rebuilder cache trim`), then run the same again"
+    if err.errno in _BARRED:
+        hint = "it has to be a folder that this user can write to; `rebuilder doctor` shows the state folder"
+    msg = f"could not work below {path}: {err.strerror}. Nothing half-written was kept."
+    return InfrastructureError(msg, hint=hint)
 
 
 @contextmanager
@@ -55,34 +48,81 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        if err.errno not in {*_FULL, *_BARRED, errno.EIO}:
+        fault = disk_fault(err, path)
+        if fault is None:
             raise
-        hint = "free some disk (`rebuilder cache trim`), then run the same again"
-        if err.errno in _BARRED:
-            hint = "it has to be a folder that this user can write to; `rebuilder doctor` shows the state folder"
-        msg = f"could not write below {path}: {err.strerror}. Nothing half-written was kept."
-        raise InfrastructureError(msg, hint=hint) from err
+        raise fault from err
 
 
 class Scratch:
-    """A folder of work in progress, one a process, swept when its process is gone."""
+    """A folder of work in progress, one a process, which holds a lock on it while it lives.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root / "tmp"
+    The kernel drops the lock with the process, whatever ends it; so what can be locked is left over. Unlike
+    a pid, that is true across containers that share the folder.
+    """
+
+    #: Folders of this process and the handles that lock them, by the folder they lie in.
+    _own: ClassVar[dict[Path, tuple[Path, int]]] = {}
+    _guard: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, root: Path, name: str = "tmp") -> None:
+        self.root = root / name
 
     def new(self, what: str) -> Path:
         """A fresh path (not yet existing) below this process's own folder."""
-        own = self.root / process_tag()
         with disk_errors(self.root):
-            own.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return own / f"{what}-{uuid4().hex}"
+            return self._folder() / f"{what}-{uuid4().hex}"
 
     def sweep(self) -> int:
         """Remove what dead processes left behind; how many folders that were."""
-        gone = [path for path in _children(self.root) if not is_alive(path.name)]
-        for path in gone:
-            shutil.rmtree(path, ignore_errors=True)
-        return len(gone)
+        return sum(_removed_if_free(path) for path in _children(self.root))
+
+    def close(self) -> None:
+        """Remove this process's own folder, and the one around it if no other process has any."""
+        folder, handle = self._own.pop(self.root, (None, -1))
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(handle)
+        with suppress(OSError):
+            self.root.rmdir()
+
+    def _folder(self) -> Path:
+        with self._guard:
+            found, _ = self._own.get(self.root, (None, -1))
+            while found is None or not found.is_dir():
+                found = self.root / f"{os.getpid()}-{uuid4().hex[:12]}"
+                found.mkdir(parents=True, mode=0o700)
+                with suppress(FileNotFoundError):  # swept in between: nobody held it yet
+                    handle = os.open(found, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+                    self._own[self.root] = (found, handle)
+            return found
+
+
+def _removed_if_free(folder: Path) -> bool:
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for that (existing) folder. Leaves no file behind."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _children(folder: Path) -> list[Path]:

@@ -7,13 +7,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rebuilder.model import FileDigest, Record
 from rebuilder.store.blobs import BlobStore, chunks_of
-from rebuilder.store.durable import Scratch, disk_errors, rename_synced, write_synced
+from rebuilder.store.durable import (
+    Scratch,
+    disk_errors,
+    one_at_a_time,
+    rename_synced,
+    sync_folder,
+    write_synced,
+)
 from rebuilder.store.runs import Run, RunStore
 
 
@@ -22,7 +29,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._scratch = Scratch(folder)
+        self._scratch = Scratch(folder, ".rebuilder-scratch")
 
     @property
     def runs(self) -> RunStore:
@@ -42,10 +49,26 @@ class Site:
                 self._blobs.put(chunks_of(blobs.path(blob.sha256)), name=blob.name, limit=blob.size, expect=blob.sha256)
         draft = self._scratch.new("run")
         with disk_errors(self.folder):
-            shutil.copytree(run.folder, draft)
+            draft.mkdir()
             target.parent.mkdir(parents=True, exist_ok=True)
+        for name, data in run.files():
+            write_synced(draft / name, data, point="publish-file")
+        sync_folder(draft)
         rename_synced(draft, target, point="publish")
         return True
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the index while the block runs, so that it is written from all the runs there are."""
+        with disk_errors(self.folder):
+            self.runs.root.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(self.runs.root):
+            yield
+
+    def is_foreign(self) -> bool:
+        """Whether the folder holds something, and nothing of ours: then it is not ours to write into."""
+        ours = any((self.folder / name).exists() for name in ("index.json", "runs"))
+        return not ours and self.folder.is_dir() and any(self.folder.iterdir())
 
     def write_index(self, html: bytes, twin: bytes) -> None:
         """Replace the index by a new one, each file at once."""
@@ -55,12 +78,12 @@ class Site:
             rename_synced(draft, self.folder / name, point="publish-index")
 
     def close(self) -> None:
-        """Remove the scratch folder: a published folder holds nothing else."""
-        shutil.rmtree(self._scratch.root, ignore_errors=True)
+        """Remove what was scratch of this process: a published folder holds nothing else."""
+        self._scratch.close()
 
     @property
     def _blobs(self) -> BlobStore:
-        return BlobStore(self.folder)
+        return BlobStore(self.folder, scratch=self._scratch)
 
 
 def evidence_of(record: Record, *, artifacts: bool) -> tuple[FileDigest, ...]:

@@ -9,6 +9,7 @@ A folder that lies in ``runs/`` is complete: its ``files.json`` lists every othe
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,17 @@ class Run:
 
     folder: Path
     record: Record
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Every file of the folder by name, the listing last. ``IntegrityError`` for one that was changed."""
+        listing = json.loads((self.folder / FILES).read_bytes())
+        for name, sha256 in listing.items():
+            data = (self.folder / name).read_bytes()
+            if hashlib.sha256(data).hexdigest() != sha256:
+                msg = f"{self.folder / name} was changed after it was written: its sha256 is not the one in {FILES}"
+                raise IntegrityError(msg, hint="remove that folder and verify again")
+            yield name, data
+        yield FILES, (self.folder / FILES).read_bytes()
 
 
 class Draft:

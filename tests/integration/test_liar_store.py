@@ -16,7 +16,7 @@ from rebuilder.model import Attempt, Record
 from rebuilder.pipeline import Ports
 from rebuilder.pipeline import verify as run_pipeline
 from rebuilder.ports import Options
-from rebuilder.wiring import workshop
+from rebuilder.wiring import unlocked_signer, workshop
 from tests.archive.world import Archives, World
 from tests.integration.liar import OUR_FAULT, blob_path, flip, no_run, sha256_of, toolchain_file, verify
 from tests.integration.sandboxes import Remembering
@@ -53,7 +53,7 @@ class Meddling:
 
 def _pipeline(world: World, package: str, change: Callable[[Ports], Ports]) -> Record:
     shop = workshop(load_config({}, file=world.folder / "rebuilder.toml"), Remembering())
-    ports = change(shop.ports(sign=True, passphrase=lambda: b""))
+    ports = change(shop.ports(unlocked_signer(shop.config, lambda: b"")))
     target = world.purl(package)
     return run_pipeline(target, lambda: shop.ecosystem.resolve(target), ports, Options())
 

@@ -104,4 +104,21 @@ def test_a_container_that_cannot_be_made_costs_the_report_and_not_the_verdict():
     file = FileDigest(name="a.deb", sha256="0" * 64, size=1)
     report = diffoscope.ContainerDiffer(None, None, None, prepare, Bounds()).diff(file, file, run_id="r")
     assert (report.status, report.text) == ("failed", None)
-    assert report.lacks == ("all of it: the container diffoscope runs in could not be made (3 packages vanished)",)
+    (said,) = report.lacks
+    assert said == (
+        "all of it: the container diffoscope runs in could not be made, or ended badly (3 packages vanished)"
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b'{"status": []}', b'{"status": 1, "seconds": "x", "stderr": "", "tool": ""}',
+             b"[" * 100_000, b'{"status": 1, "seconds": 1.0, "stderr": 5, "tool": "d"}'],
+)  # fmt: skip
+def test_what_a_hostile_container_says_of_itself_is_no_more_than_a_failed_report(data):
+    assert diffoscope._said(data) == {}
+    assert diffoscope._outcome({}, "", FINE) == "failed"
+
+
+def test_what_the_container_says_is_read():
+    status = {"status": 1, "seconds": 1.5, "stderr": "", "tool": "diffoscope 297", "report.txt": True}
+    assert diffoscope._said(json.dumps(status).encode()) == status

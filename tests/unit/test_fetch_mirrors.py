@@ -8,7 +8,7 @@ import pytest
 
 from rebuilder.errors import UsageError
 from rebuilder.fetch import mirrors as module
-from rebuilder.fetch.mirrors import mirrors
+from rebuilder.fetch.mirrors import HostMirrors, mirrors
 
 FETCHED = """\
 http://shop.example/linux/debian/ Shop Shop CE
@@ -75,3 +75,16 @@ def test_the_default_of_a_derivative_is_not_debians(host: Path) -> None:
     with pytest.raises(UsageError, match="expected a mirror of the archive 'debian'; neither") as caught:
         mirrors("debian", {})
     assert "[archives]" in caught.value.hint
+
+
+def test_the_host_is_asked_when_a_mirror_is_first_needed_and_only_then(host: Path) -> None:
+    found = HostMirrors({"mine": ("http://mine.example/d",)})
+    make_debian(host, fetched=FETCHED, known="")
+    assert found.get("mine", ()) == ("http://mine.example/d",)
+    assert found.get("debian", ()) == ("http://mirror.example/debian",)
+    make_debian(host, fetched=NOT_FETCHED, known="")
+    assert found.get("debian", ()) == ("http://mirror.example/debian",)
+
+
+def test_an_archive_that_nobody_names_has_no_mirror(host: Path) -> None:
+    assert HostMirrors({}).get("elsewhere", ()) == ()

@@ -159,8 +159,8 @@ def test_scratch_of_dead_processes_is_swept_and_of_living_ones_kept(tmp_path):
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
     assert scratch.sweep() == 1
     assert mine.read_bytes() == b"working"
-    assert not durable.is_alive("1.0")
-    assert not durable.is_alive("nonsense")
+    scratch.close()
+    assert not scratch.root.exists()
 
 
 def test_trimming_is_refused_while_another_command_works(tmp_path):
@@ -194,4 +194,23 @@ def test_publishing_adds_and_never_changes(tmp_path):
     site.close()
     assert (tmp_path / "site" / "runs" / folder.name / "recipe.toml").read_bytes() == b"as it was published"
     assert (tmp_path / "site" / "index.html").read_bytes() == b"<!doctype html>2"
-    assert not (tmp_path / "site" / "tmp").exists()
+    assert not (tmp_path / "site" / ".rebuilder-scratch").exists()
+
+
+def test_a_folder_with_other_things_in_it_is_not_ours_to_publish_into(tmp_path):
+    assert not Site(tmp_path / "none").is_foreign()
+    (tmp_path / "tmp").mkdir()
+    assert Site(tmp_path).is_foreign()
+    (tmp_path / "index.json").write_bytes(b"[]")
+    assert not Site(tmp_path).is_foreign()
+    Site(tmp_path).close()
+    assert (tmp_path / "tmp").is_dir()
+
+
+def test_a_run_that_was_changed_is_not_published(tmp_path):
+    folder = committed(tmp_path / "state")
+    run = Run(folder, load_record(folder))
+    (folder / "recipe.toml").write_bytes(b"changed")
+    with pytest.raises(IntegrityError, match=r"recipe\.toml was changed after it was written"):
+        Site(tmp_path / "site").add(run, BlobStore(tmp_path / "state"), artifacts=False)
+    assert not list(Site(tmp_path / "site").runs)
