@@ -57,7 +57,7 @@ def materialised(shop: Workshop, lock: ToolchainLock, state: Path, *, cold: bool
         shutil.rmtree(state / "roots", ignore_errors=True)
         for root in lock.roots:
             shop.engine.forget_root(root.sha256)
-    maker = DebianToolchains(shop.engine, shop.fetcher, shop.blobs, shop.progress, state)
+    maker = DebianToolchains(shop.engine, shop.fetcher, shop.blobs, shop.progress, state, endorser=shop.endorser)
     return seconds(lambda: maker.materialise(lock))
 
 
@@ -116,8 +116,8 @@ def main() -> None:
             found = interleaved(
                 {
                     "cold": lambda: materialised(shop, lock, state, cold=True),
-                    "mmdebstrap": lambda: plain(lock, folder),
                     "warm": lambda: materialised(shop, lock, state, cold=False),
+                    "mmdebstrap": lambda: plain(lock, folder),
                 },
                 RUNS,
             )

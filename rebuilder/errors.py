@@ -75,3 +75,8 @@ class Stopped(Exception):  # noqa: N818 - not an error: an outcome that ends the
         self.verdict = verdict
         self.reason = reason
         self.missing = missing
+
+
+class NoMessage(Stopped):
+    """What came is no whole signed message at all: a portal's page, a body that was cut off. Always
+    ``unavailable``, and no more than a silence: it says nothing about the publisher, good or bad."""

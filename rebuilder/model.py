@@ -249,9 +249,12 @@ class Toolchain(Value):
     origin: Origin
     suite: str
     roots: tuple[RootImage, ...]
-    #: Packages whose digest no signed index vouches for (taken from the pool, or from a pack).
+    #: Packages whose digest no signed list vouches for, as we looked it up (taken from the pool, or from a pack).
     unsigned: tuple[str, ...] = ()
+    #: A recorded toolchain was set aside, on request.
     relocked: bool = False
+    #: The lock came with a pack, for a target that pins none.
+    packed: bool = False
 
     def root(self, build: BuildKind) -> RootImage:
         """The root filesystem for that kind of build. Raises ``KeyError`` if the lock has none."""
@@ -362,6 +365,8 @@ class Comparison(Value):
     artifacts: tuple[ArtifactComparison, ...]
     unpublished: tuple[FileDigest, ...] = ()
     self_input: tuple[SelfInput, ...] = ()
+    #: Inputs and published files, or parts of them, that could not be looked through for such bytes.
+    unsearched: tuple[str, ...] = ()
 
 
 # --- explain ------------------------------------------------------------------------------------

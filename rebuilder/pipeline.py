@@ -140,10 +140,12 @@ def _toolchain(
             current = resolution if resolution.buildinfo else ports.ecosystem.today(resolution)
             journal.add_inputs(tuple(item for item in current.inputs if item.name == "toolchain"))
             lock = ports.toolchains.solve(current, relations)
+        unvouched = ports.toolchains.unsigned(lock)
         roots = ports.toolchains.materialise(lock)
         # Their members are looked through for the subject (self-input); what is missing has to be missed now.
         unknown = ports.members.unknown(lock.packages)
         ports.fetcher.fetch_all(package for package in lock.packages if package.sha256 in unknown)
+    journal.warn(*unvouched.why)
     if options.relock:
         journal.relocked()
     data = to_bytes(lock)
@@ -152,8 +154,9 @@ def _toolchain(
         origin=journal.origin("toolchain", Origin.ASSUMED),
         suite=lock.suite,
         roots=roots,
-        unsigned=tuple(f"{p.package} {p.version}" for p in lock.packages if not p.signed),
+        unsigned=unvouched.packages,
         relocked=options.relock,
+        packed=resolution.packed and not options.relock,
     )
     journal.keep("toolchain.lock.json", data)
     journal.set(toolchain=toolchain)
@@ -217,10 +220,11 @@ def _compare(
     with journal.stage("compare"):
         subjects = [artifact.file for artifact in resolution.published.artifacts]
         known = ports.members.known((*source.files, *lock.packages))
-        self_input = bytewise.find_self_input(subjects, known, evidence.opener(ports.blobs))
+        self_input, unread = bytewise.find_self_input(subjects, known.places, evidence.opener(ports.blobs))
         comparison = evidence.judge(
             resolution.published.artifacts, built.attempts, resolution.recipe, ports.blobs, self_input
         )
+        comparison = comparison.model_copy(update={"unsearched": tuple(dict.fromkeys((*known.unsearched, *unread)))})
     journal.set(comparison=comparison)
     named = tuple(item.verdict for item in comparison.artifacts if item.named)
     journal.verdict(worst(named), "; ".join(f"{a.artifact}: {a.reason}" for a in comparison.artifacts if a.named))

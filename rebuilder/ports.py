@@ -50,14 +50,22 @@ class Blobs(Protocol):
         """The bytes, re-hashed. Raises as ``path``."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownMembers:
+    """Input files and their binary members: sha256 -> where it lies, and in words what was not looked through."""
+
+    places: Mapping[str, str]
+    unsearched: tuple[str, ...] = ()
+
+
 class Members(Protocol):
     """Digests of input files and of the binary members inside them, remembered between runs."""
 
     def unknown(self, files: Iterable[FileDigest]) -> tuple[str, ...]:
         """sha256 of those files that would have to be fetched before ``known`` can answer."""
 
-    def known(self, files: Iterable[FileDigest]) -> dict[str, str]:
-        """sha256 -> where, for each file and each binary member of it. ``KeyError`` for a file not at hand."""
+    def known(self, files: Iterable[FileDigest]) -> KnownMembers:
+        """Each file and each binary member of it. ``KeyError`` for a file not at hand."""
 
 
 class Fetcher(Protocol):
@@ -69,11 +77,18 @@ class Fetcher(Protocol):
     def fetch_all(self, files: Iterable[Located]) -> None:
         """Fetch many in parallel. ``Stopped(unavailable)`` lists *every* file that could not be had."""
 
-    def get(self, archive: str, path: str, *, limit: int) -> bytes:
-        """A small file whose digest is not known yet (an `InRelease`). ``Stopped(unavailable)`` if none."""
+    def get(self, archive: str, path: str, *, limit: int, check: Callable[[bytes], object] | None = None) -> bytes:
+        """A small file whose digest is not known yet (an `InRelease`): the first that ``check`` lets pass.
 
-    def discover(self, archive: str, path: str, *, limit: int) -> FileDigest | None:
-        """Fetch a file that no signed list names (an old version in the pool); ``None`` if it is not there."""
+        ``check`` raises ``Stopped`` for one that will not do, and the next location is asked. After the last:
+        ``Stopped(refused)`` if every one that was judged (all but ``NoMessage``) was refused, and at least one
+        was; else ``Stopped(unavailable)``. Both say what each location gave."""
+
+    def discover(
+        self, archive: str, path: str, *, limit: int, accept: Callable[[FileDigest], bool] | None = None
+    ) -> FileDigest | None:
+        """Fetch a file that no signed list names (an old version in the pool): the first, in the blobs by now,
+        that is taken by ``accept``; ``None`` if there is none."""
 
 
 class Progress(Protocol):
@@ -190,6 +205,8 @@ class Resolution:
     warnings: tuple[str, ...] = ()
     #: The publisher's `.buildinfo`, kept as a blob, that the inputs and the lock are to follow.
     buildinfo: FileDigest | None = None
+    #: The lock came with a pack, for a target that pins none.
+    packed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,11 +230,13 @@ class Endorser(Protocol):
 
     def release(self, inrelease: bytes, *, anchor: str, subject: str) -> VerifiedRelease:
         """Any one pinned primary fingerprint with a valid signature suffices. ``Stopped(refused)`` for a
-        bad signature or only keys we do not pin; ``UsageError`` for an anchor the store does not have."""
+        bad signature or only keys we do not pin; ``NoMessage`` for what is no whole signed message;
+        ``UsageError`` for an anchor the store does not have."""
 
-    def signed_text(self, data: bytes, *, subject: str) -> tuple[bytes, SignatureCheck]:
-        """Text inside a clear-signed file (`.dsc`, `.buildinfo`) and what its signature is worth. Never
-        raises for a missing key; the text of an unsigned file is the file."""
+    def signed_text(self, data: bytes, *, subject: str, anchor: str = "") -> tuple[bytes, SignatureCheck]:
+        """Text inside a clear-signed file (`.dsc`, `.buildinfo`) and what its signature is worth: by the keys
+        that ``anchor`` pins, which speak for the publisher, or without one by maintainers' keys, which are
+        evidence only. Never raises for a missing key; the text of an unsigned file is the file."""
 
     def chain(self, published: Published, *, anchor: str, allow_missing: str) -> Endorsement:
         """Repeat, from saved blobs alone: signature -> index -> list -> artifact and source digests."""
@@ -246,6 +265,14 @@ class Ecosystem(Protocol):
         """How to build it, and the inputs that had to be read off the published artifact."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unvouched:
+    """Packages of a lock that no signed list has (``name version``), and what could not be used as evidence."""
+
+    packages: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+
+
 class Toolchains(Protocol):
     """Toolchain locks and the root filesystems they give."""
 
@@ -253,6 +280,10 @@ class Toolchains(Protocol):
         self, resolution: Resolution, relations: dict[BuildKind, tuple[str, ...]]
     ) -> ToolchainLock:
         """A new lock from the suite's signed indexes. ``Stopped(unavailable)`` names what cannot be had."""
+
+    def unsigned(self, lock: ToolchainLock) -> Unvouched:
+        """Packages of the lock, its seed's too, that no signed list has; the lock itself is not believed. Where the
+        evidence cannot be had, none of them has any. Never raises for want of evidence."""
 
     def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
         """Load the root filesystem of every kind. ``Stopped(unavailable)`` lists vanished packages;

@@ -121,23 +121,26 @@ class Workshop:
         return unpack(path, self.blobs)
 
     def with_lock(self, resolution: Resolution, lock: ToolchainLock) -> Resolution:
-        """The resolution, built with the lock of a pack. It must be the recipe's own lock, if there is one."""
+        """The resolution, built with the lock of a pack. It must be the recipe's own lock, if there is one; if
+        there is none, the toolchain is an assumption of whoever gave the pack."""
         from rebuilder.lock import to_bytes
-        from rebuilder.resolve.debian_inputs import replaced, toolchain_input
+        from rebuilder.resolve.debian_inputs import packed_input, replaced
 
-        if resolution.lock is not None and to_bytes(resolution.lock) != to_bytes(lock):
+        if resolution.lock is None:
+            inputs = replaced(resolution.inputs, packed_input(lock))
+            return replace(resolution, lock=lock, inputs=inputs, packed=True)
+        if to_bytes(resolution.lock) != to_bytes(lock):
             msg = "the pack holds another lock than the recipe's; a pack cannot change what was recorded"
             raise UsageError(msg, hint="give the pack that `rebuilder lock RECIPE --pack` made for this very recipe")
-        inputs = replaced(resolution.inputs, toolchain_input(resolution.published, lock))
-        return replace(resolution, lock=lock, inputs=inputs)
+        return resolution
 
     def pack(self, recipe: Path, target: Path) -> int:
         """Write the pack of a recipe's lock; its size in bytes."""
-        from rebuilder.resolve.recipes import load_lock
+        from rebuilder.resolve.recipes import load_lock, lock_beside
         from rebuilder.store.durable import replace_streamed
         from rebuilder.toolchain.pack import contents, pack
 
-        lock, _ = load_lock(recipe.with_name("toolchain.lock.json"))
+        lock, _ = load_lock(lock_beside(recipe))
         self.fetcher.fetch_all((*lock.packages, *lock.seed))
         missing = [file.name for file in contents(lock) if not self.blobs.has(file.sha256)]
         if missing:
@@ -192,7 +195,7 @@ def workshop(config: Config, progress: Progress, *, offline: bool = False) -> Wo
         endorser=endorser,
         engine=engine,
         ecosystem=Debian(fetcher, blobs, endorser, clock, progress, settings(config)),
-        toolchains=DebianToolchains(engine, fetcher, blobs, progress, config.state),
+        toolchains=DebianToolchains(engine, fetcher, blobs, progress, config.state, endorser=endorser),
     )
 
 

@@ -63,7 +63,7 @@ def reproduced_with_recovered_input() -> Record:
         given,
         endorsement=endorsement("missing"),
         source=source(given),
-        toolchain=toolchain(Origin.PINNED, relocked=True, unsigned=("libexample1",)),
+        toolchain=toolchain(Origin.PINNED, relocked=True, unsigned=("libexample1 1.1-1",)),
         inputs=inputs(Origin.PINNED, entry),
         built=model.Built(attempts=(attempt(1, [output]),)),
         comparison=model.Comparison(artifacts=(compared(GRON, Verdict.REPRODUCED, [output]),), self_input=(shared,)),

@@ -126,7 +126,7 @@ def source(given: model.Published) -> model.Source:
 
 
 def inputs(toolchain: Origin = Origin.ASSUMED, *extra: model.Input) -> tuple[model.Input, ...]:
-    """The usual inputs; toolchain and environment have the same origin."""
+    """The usual inputs; toolchain, environment and path have the same origin."""
     value = {
         Origin.ASSUMED: ("trixie as of 2026-11-14", "no .buildinfo is published"),
         Origin.DECLARED: ("213 packages", "the publisher's .buildinfo"),
@@ -137,7 +137,7 @@ def inputs(toolchain: Origin = Origin.ASSUMED, *extra: model.Input) -> tuple[mod
         ("toolchain", value[0], toolchain, value[1]),
         ("environment", "LC_ALL=C.UTF-8 TZ=UTC parallel=2", toolchain, value[1]),
         ("epoch", "1789199741", Origin.DECLARED, "newest entry of debian/changelog"),
-        ("path", "/build/reproducible-path/less-668", Origin.ASSUMED, "the archive's own default"),
+        ("path", "/build/reproducible-path/less-668", toolchain, value[1]),
         ("command", "dpkg-buildpackage -B --sanitize-env", Origin.ASSUMED, "as the archive's builders do it"),
     )
     return tuple(model.Input(name=n, value=v, origin=o, evidence=e) for n, v, o, e in rows) + extra  # type: ignore[arg-type]

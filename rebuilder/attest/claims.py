@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from rebuilder import veto
 from rebuilder.attest import uris
 from rebuilder.attest.policies import policy_digest
 from rebuilder.attest.strict import FormatError, a_list, a_sha256, a_text, an_object, only_keys, strict_json
@@ -43,6 +44,11 @@ class Claim:
     signers: tuple[str, ...] = ()
     inputs: tuple[tuple[str, Origin], ...] = ()
     self_input: bool = False
+    #: Toolchain packages that no signed list has.
+    unsigned: tuple[str, ...] = ()
+    relocked: bool = False
+    #: What could not be looked through: there ``self_input`` is silent.
+    unsearched: tuple[str, ...] = ()
     rebuilt: tuple[str, ...] = ()
     #: sha256 of the provenance statements a summary rests on.
     rests_on: tuple[str, ...] = ()
@@ -183,10 +189,12 @@ def _keeps_the_rules(claim: Claim) -> None:
     if claim.level == uris.LEVEL_BIT_FOR_BIT and weak:
         _contradiction(f"no recovered or inferred input under {claim.level}", ", ".join(weak))
     if claim.level == uris.LEVEL_FAILED:
-        for name in ("source", "toolchain", "environment"):
-            origins = {origin for found, origin in claim.inputs if found == name}
-            if origins != {Origin.DECLARED}:
-                _contradiction(f"FAILED only where {name} was declared by the publisher", str(sorted(origins)))
+        lacking = veto.lacking(claim.inputs, unsigned=claim.unsigned, relocked=claim.relocked)
+        for name, origin in lacking.undeclared:
+            _contradiction(f"FAILED only where {name} was declared by the publisher", origin or "nothing about it")
+        if lacking:
+            found = "a toolchain that was set aside for a new one" if lacking.relocked else ", ".join(lacking.unsigned)
+            _contradiction("FAILED only with the recorded toolchain, each package of it in a signed list", found)
         if len(claim.rebuilt) < 2:
             _contradiction("FAILED only after two rebuilds", f"{len(claim.rebuilt)}")
     if claim.endorsement == "invalid":
@@ -217,6 +225,7 @@ def _common(value: dict[str, object]) -> dict[str, object]:
     endorsement = an_object(value.get("endorsement"), "endorsement")
     signatures = [an_object(item, "signature") for item in a_list(endorsement.get("signatures"), "signatures")]
     inputs = [an_object(item, "input") for item in a_list(value.get("inputs"), "inputs")]
+    toolchain = an_object(value.get("toolchain"), "toolchain")
     reason = value.get("reason")
     return {
         "reason": reason if isinstance(reason, str) else "",
@@ -224,8 +233,18 @@ def _common(value: dict[str, object]) -> dict[str, object]:
         "endorsement": a_text(endorsement.get("result"), "endorsement result"),
         "signers": tuple(f"{one.get('scheme')} {one.get('fingerprint')}: {one.get('result')}" for one in signatures),
         "inputs": tuple((a_text(one.get("name"), "input name"), _origin(one.get("origin"))) for one in inputs),
+        "unsigned": tuple(a_text(one, "unsigned") for one in a_list(toolchain.get("unsigned"), "toolchain unsigned")),
+        "relocked": _a_bool(toolchain.get("relocked"), "toolchain relocked"),
         "self_input": bool(a_list(value.get("selfInput"), "selfInput")),
+        "unsearched": tuple(a_text(one, "unsearched") for one in a_list(value.get("unsearched", []), "unsearched")),
     }
+
+
+def _a_bool(value: object, what: str) -> bool:
+    if not isinstance(value, bool):
+        msg = f"{what}: expected true or false, found {value!r}"
+        raise FormatError(msg)
+    return value
 
 
 def _origin(value: object) -> Origin:

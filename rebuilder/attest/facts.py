@@ -25,7 +25,6 @@ from rebuilder.model import (
 from rebuilder.recipe import Recipe
 
 Json = dict[str, object]
-_VETO_INPUTS = ("source", "toolchain", "environment")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +141,11 @@ def self_input(run: Run, name: str) -> list[Json]:
     ]
 
 
+def unsearched(run: Run) -> list[str]:
+    """What could not be looked through for the subject: where ``self_input`` is silent about it."""
+    return list(run.record.comparison.unsearched) if run.record.comparison is not None else []
+
+
 def diff_reports(run: Run, name: str) -> list[Json]:
     """The reports on what differs, by digest, with what each lacks."""
     reports = [report for report in run.record.explanation.reports if report.artifact == name]
@@ -178,12 +182,9 @@ def recovered(record: Record) -> bool:
     )
 
 
-def may_veto(record: Record) -> bool:
-    """Whether a difference speaks against the publisher: source, toolchain and environment all declared."""
-    if record.toolchain is None or record.toolchain.origin is not Origin.DECLARED or record.toolchain.relocked:
-        return False
-    return all(
-        any(one.name == name for one in record.inputs)
-        and all(one.origin is Origin.DECLARED for one in record.inputs if one.name == name)
-        for name in _VETO_INPUTS
-    )
+def toolchain(run: Run) -> Json:
+    """What weakens the toolchain: packages that no signed list has, and a recorded one that was set aside."""
+    found = run.record.toolchain
+    if found is None:
+        return {"unsigned": [], "relocked": False}
+    return {"unsigned": list(found.unsigned), "relocked": found.relocked}

@@ -14,6 +14,8 @@ from rebuilder.attest.facts import (
     self_input,
     source,
     statement,
+    toolchain,
+    unsearched,
     version,
 )
 from rebuilder.attest.uris import OUTCOME
@@ -36,7 +38,9 @@ def outcome(run: Run, artifact: Artifact, verdict: Verdict, reason: str) -> Json
         "source": source(run),
         "declared": declared(run),
         "inputs": inputs(run),
+        "toolchain": toolchain(run),
         "selfInput": self_input(run, artifact.file.name),
+        "unsearched": unsearched(run),
         "evidence": [*(descriptor(one.log) for one in attempts), *diff_reports(run, artifact.file.name)],
     }
     return statement(artifact.file, OUTCOME, predicate)

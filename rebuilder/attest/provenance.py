@@ -11,6 +11,7 @@ from rebuilder.attest.facts import (
     inputs,
     resource_uri,
     statement,
+    toolchain,
     version,
 )
 from rebuilder.attest.uris import BUILD_TYPE, PROVENANCE
@@ -60,6 +61,7 @@ def _internal(run: Run, made: Made) -> Json:
         "network": "none",
         "limits": made.attempt.limits.model_dump(mode="json"),
         "inputs": inputs(run),
+        "toolchain": toolchain(run),
     }
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
+from rebuilder import veto
 from rebuilder.attest import facts, uris
 from rebuilder.attest.outcome import outcome
 from rebuilder.attest.pins import Role
@@ -111,7 +112,7 @@ def _about(run: facts.Run, artifact: Artifact, compared: ArtifactComparison) -> 
             policy = uris.equivalence_policy(compared.normalisers)
             return _vote(run, artifact, compared, ("PASSED", level, policy))
         case Verdict.DIFFERENT:
-            if facts.may_veto(run.record):
+            if not veto.lacks(run.record):
                 return _vote(run, artifact, compared, ("FAILED", uris.LEVEL_FAILED, uris.POLICY_BIT_FOR_BIT))
             return _no_vote(run, artifact, compared)
         case Verdict.FLAKY | Verdict.BUILD_FAILED | Verdict.REFUSED | Verdict.UNAVAILABLE:

@@ -15,6 +15,8 @@ from rebuilder.attest.facts import (
     self_input,
     source,
     statement,
+    toolchain,
+    unsearched,
     version,
 )
 from rebuilder.attest.policies import policy_digest
@@ -64,7 +66,9 @@ def _extension(run: Run, comparison: ArtifactComparison, rebuilt: tuple[FileDige
         "source": source(run),
         "declared": declared(run),
         "inputs": inputs(run),
+        "toolchain": toolchain(run),
         "selfInput": self_input(run, comparison.artifact),
+        "unsearched": unsearched(run),
         "diffReports": diff_reports(run, comparison.artifact),
     }
     if comparison.first_difference is not None:

@@ -47,6 +47,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """As click does, but a reader that left (`| head`) is no fault of anybody's: click would say 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            nobody_reads()
+            raise click.exceptions.Exit(EXIT_NOBODY_READS) from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -89,9 +97,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a package may be called what this terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)  # a number where a command ended by `Exit`
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing half-done was kept", err=True)
         sys.exit(EXIT_INTERRUPTED)
@@ -104,9 +111,6 @@ def main() -> None:
     except Stopped as stop:  # of `init`, `lock` and the like: only `verify` has a record to put it in
         report_stop(stop)
         sys.exit(stop.verdict.exit_code)
-    except BrokenPipeError:
-        nobody_reads()
-        sys.exit(EXIT_NOBODY_READS)
     except OSError as err:
         sys.exit(report_os_error(err))
     except Exception as err:

@@ -98,13 +98,22 @@ def _qualifiers(one: Stated) -> list[str]:
         found.append(f"the source is a {claim.source_kind}, not a commit or a signed source package")
     if claim.endorsement != "valid":
         found.append(f"the publisher's signature on the file is {claim.endorsement}")
+    if claim.self_input:
+        found.append("the file, or part of it, was itself among the inputs of the build")
+    if claim.unsigned:
+        count = len(claim.unsigned)
+        found.append(f"{count} toolchain package{' is' if count == 1 else 's are'} in no signed list")
+    if claim.relocked:
+        found.append("the recorded toolchain was set aside for a new one")
     return found
 
 
 def _warnings(one: Stated) -> list[str]:
     claim, warnings = one.claim, _qualifiers(one)
-    if claim.self_input:
-        warnings.append("the file, or part of it, was itself among the inputs of the build")
+    if claim.unsigned:
+        warnings.append(f"in no signed list: {', '.join(claim.unsigned)}")
+    if claim.unsearched:
+        warnings.append(f"not looked through for bytes of the file: {', '.join(claim.unsearched)}")
     if claim.kind == "outcome":
         warnings.append("this outcome is no vote: it proves nothing against the publisher")
     return warnings

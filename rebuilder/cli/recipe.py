@@ -67,7 +67,9 @@ def lock(recipe: Path, want: tuple[str, ...], buildinfo: Path | None, **options:
       rebuilder lock recipe.toml --relock --with gcc-14=14.2.0-19
       rebuilder lock recipe.toml --pack                       # portable, for when mirrors drop packages
     """
-    target = recipe.with_name("toolchain.lock.json")
+    from rebuilder.resolve.recipes import lock_beside
+
+    target = lock_beside(recipe)
     if (want or buildinfo) and target.exists() and not options["relock"]:
         msg = f"{target} exists, and {'--with' if want else '--buildinfo'} would make another"
         raise UsageError(msg, hint="add --relock to replace it")
@@ -87,6 +89,7 @@ def write_lock(recipe: Path, *, want: tuple[str, ...], buildinfo: Path | None, q
     """Solve, materialise, write the lock beside the recipe."""
     from rebuilder.cli.progress import shown
     from rebuilder.lock import to_bytes
+    from rebuilder.resolve.recipes import lock_beside
     from rebuilder.store.durable import in_use, replace_synced
     from rebuilder.wiring import workshop
 
@@ -95,7 +98,7 @@ def write_lock(recipe: Path, *, want: tuple[str, ...], buildinfo: Path | None, q
         shop = workshop(config, progress)
         shop.engine.version()
         lock_value = shop.solve(recipe, want=want, buildinfo=buildinfo)
-        target = recipe.with_name("toolchain.lock.json")
+        target = lock_beside(recipe)
         replace_synced(target, to_bytes(lock_value))
     click.echo(f"wrote {target}: {len(lock_value.packages)} packages, {len(lock_value.roots)} root filesystems")
 

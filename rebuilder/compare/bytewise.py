@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO
 
-from rebuilder.compare.members import Member, OpaqueError, differing, members
+from rebuilder.compare.members import Contents, Member, OpaqueError, differing, look_through, members, order
 from rebuilder.model import FileDigest, SelfInput
 
 CHUNK = 1024 * 1024
@@ -31,7 +31,8 @@ def first_difference(one: BinaryIO, other: BinaryIO) -> int | None:
 def agree_otherwise(published: FileDigest, rebuilt: tuple[FileDigest, ...], open_blob: Open) -> bool:
     """Whether all rebuilds have, at some member, the same bytes and metadata where the published file has others.
 
-    A file that is no readable archive is one member: then rebuilds that differ agree on nothing.
+    A file that is no readable archive is one member: then rebuilds that differ agree on nothing. Members that only the
+    published file has count for nothing in a folder where our rebuilds do not make the same ones either.
     """
     try:
         theirs = _members(published, open_blob)
@@ -39,43 +40,73 @@ def agree_otherwise(published: FileDigest, rebuilt: tuple[FileDigest, ...], open
     except OpaqueError:
         return False
     unstable = frozenset().union(*(differing(ours[0], other) for other in ours[1:]))
-    containers = {path for path in unstable | differing(theirs, ours[0]) if _holds_members(path, ours[0])}
-    return bool(differing(theirs, ours[0]) - unstable - containers)
+    if len({order(walk) for walk in ours}) > 1:
+        unstable |= {""}
+    # The bytes of a compressed tar inside a `.deb` differ whenever a member of it does: no reason to doubt all in it.
+    containers = {member.path for walk in ours for member in walk if member.container}
+    return bool(differing(theirs, ours[0]) - unstable - _unlike_any(theirs, ours, unstable - containers))
+
+
+def _unlike_any(
+    theirs: tuple[Member, ...], ours: list[tuple[Member, ...]], unstable: frozenset[str]
+) -> frozenset[str]:
+    """Paths of ``theirs`` below folders whose entries have other names in each of our rebuilds."""
+    shared = frozenset.intersection(*(frozenset().union(*map(_with_folders, order(walk))) for walk in ours))
+    unsteady = {_branching(path, shared) for walk in ours for path in order(walk) if path not in shared} | unstable
+    return frozenset(path for path in order(theirs) if path not in shared and _branching(path, shared) in unsteady)
+
+
+def _branching(path: str, shared: frozenset[str]) -> str:
+    """The last folder on the way to ``path`` that is among ``shared``, up to where the way leaves it."""
+    before = ""
+    for step in _with_folders(path):
+        if step not in shared:
+            break
+        before = step
+    return before
+
+
+def _with_folders(path: str) -> list[str]:
+    """``a``, ``a/b`` and ``a/b/c`` of ``a/b/c``."""
+    parts = path.split("/")
+    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
 def find_self_input(
     subjects: Iterable[FileDigest], known: Mapping[str, str], open_blob: Open
-) -> tuple[SelfInput, ...]:
-    """Where a subject, or a binary member of it, occurs verbatim among the inputs of its own build.
+) -> tuple[tuple[SelfInput, ...], tuple[str, ...]]:
+    """Where a subject, or a binary member of it, occurs verbatim among the inputs of its own build; and which
+    parts of subjects were not looked through.
 
     ``known`` says for the sha256 of every input, and of every binary member of one, where it lies.
     """
-    found = []
+    found: list[SelfInput] = []
+    unsearched: list[str] = []
     for subject in subjects:
         parts = [(subject.sha256, "")]
         if subject.sha256 not in known:  # else its members are there with it, and say nothing more
             with open_blob(subject) as stream:
-                parts = [(member.sha256, member.path) for member in binary_members(stream)]
+                contents = binary_members(stream)
+            parts = [(member.sha256, member.path) for member in contents.members]
+            unsearched += [place(subject.name, path) for path in contents.unread]
         found += [
             SelfInput(artifact=subject.name, member=path, found_in=known[sha256], sha256=sha256)
             for sha256, path in parts
             if sha256 in known
         ]
-    return tuple(found)
+    return tuple(found), tuple(unsearched)
 
 
-def binary_members(stream: BinaryIO) -> tuple[Member, ...]:
-    """Members that are no text and large enough to mean something; none for what is no readable archive."""
-    try:
-        walk = members(stream)
-    except OpaqueError:
-        return ()
-    return tuple(member for member in walk if member.binary and member.size >= SELF_INPUT_MIN_BYTES)
+def binary_members(stream: BinaryIO) -> Contents:
+    """Members that are no text and large enough to mean something, and what could not be looked through for them."""
+    contents = look_through(stream)
+    telling = tuple(one for one in contents.members if one.binary and one.size >= SELF_INPUT_MIN_BYTES)
+    return Contents(members=telling, unread=contents.unread)
 
 
-def _holds_members(path: str, walk: tuple[Member, ...]) -> bool:
-    """A compressed tar inside a `.deb` differs whenever a member of it does: it says nothing by itself."""
-    return any(member.path.startswith(f"{path}/") for member in walk)
+def place(name: str, path: str) -> str:
+    """A file, or a member of it, in words."""
+    return f"{name}:{path}" if path else name
 
 
 def _members(file: FileDigest, open_blob: Open) -> tuple[Member, ...]:

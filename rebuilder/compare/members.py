@@ -1,7 +1,8 @@
 """Members of a `.deb`, an ar or a tar, each with the digest of its bytes and metadata. Bounded and streaming.
 
 This is as deep as the verdict needs: to tell *where* two rebuilds differ, and to find a member of the
-published file among the inputs of its own build. What can't be read is opaque and stands for itself.
+published file among the inputs of its own build. What can't be read is opaque and stands for itself;
+``look_through`` says what that was.
 """
 
 from __future__ import annotations
@@ -11,23 +12,35 @@ import gzip
 import hashlib
 import lzma
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, BinaryIO, cast
+
+from rebuilder import tarsafe
 
 CHUNK = 1024 * 1024
 MAX_MEMBERS = 200_000
 MAX_TOTAL_BYTES = 16 * 1024**3
+#: Of all paths of one archive together.
+MAX_PATH_BYTES = 64 * 1024**2
+#: Where the content of a file lies that is packed, but no archive.
+UNPACKED = "(unpacked)"
 AR_MAGIC = b"!<arch>\n"
-_OPENERS: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
-    b"\x1f\x8b": lambda stream: cast("IO[bytes]", gzip.GzipFile(fileobj=stream)),
-    b"\xfd7zXZ\x00": lambda stream: cast("IO[bytes]", lzma.LZMAFile(stream)),  # noqa: SIM115 - the walk closes nothing it did not open
+_OPENERS: dict[bytes, Callable[[BinaryIO], tarsafe.Readable]] = {
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"\xfd7zXZ\x00": tarsafe.unxz,
     b"BZh": lambda stream: cast("IO[bytes]", bz2.BZ2File(stream)),
 }
+_DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError, OverflowError)
 
 
 class OpaqueError(ValueError):
     """The bytes are not an archive this walk can read, or go past its bounds."""
+
+
+class PlainTextError(OpaqueError):
+    """The bytes are text: there are no members to look for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,49 +53,113 @@ class Member:
     metadata: str
     #: Contains a NUL byte in its first 8 KiB, as no text does.
     binary: bool
+    #: Members of its own were found in it; then its bytes say nothing that they do not.
+    container: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What was found in a file, and which parts of it could not be looked through; ``""`` is the file itself."""
+
+    members: tuple[Member, ...]
+    unread: tuple[str, ...]
 
 
 def members(stream: BinaryIO) -> tuple[Member, ...]:
     """Every member of a seekable archive, in order. Raises ``OpaqueError``."""
     try:
-        return tuple(_bounded(_walk(stream, "")))
-    except (tarfile.TarError, lzma.LZMAError, OSError, EOFError, ValueError, OverflowError) as err:
-        if isinstance(err, OpaqueError):
-            raise
+        return tuple(_bounded(_walk(stream, "", [])))
+    except OpaqueError:
+        raise
+    except _DAMAGE as err:
         msg = f"not a readable archive: {err}"
         raise OpaqueError(msg) from err
 
 
+def look_through(stream: BinaryIO) -> Contents:
+    """All members that can be had, those before a break too, of a file of any kind. Raises nothing."""
+    found: list[Member] = []
+    unread: list[str] = []
+    try:
+        found.extend(_bounded(_walk(stream, "", unread)))
+    except PlainTextError:
+        pass
+    except _DAMAGE:
+        unread.append("")
+    return Contents(members=tuple(found), unread=tuple(unread))
+
+
 def differing(one: tuple[Member, ...], other: tuple[Member, ...]) -> frozenset[str]:
     """Paths at which two walks differ in bytes, metadata or presence; ``""`` where only the order does."""
-    mine, theirs = {m.path: m for m in one}, {m.path: m for m in other}
+    mine, theirs = _by_path(one), _by_path(other)
     paths = frozenset(path for path in mine.keys() | theirs.keys() if mine.get(path) != theirs.get(path))
-    if not paths and [m.path for m in one] != [m.path for m in other]:
+    if not paths and order(one) != order(other):
         return frozenset({""})
     return paths
 
 
+def order(walk: tuple[Member, ...]) -> tuple[str, ...]:
+    """The paths as they come."""
+    return tuple(member.path for member in walk)
+
+
+def _by_path(walk: tuple[Member, ...]) -> dict[str, list[Member]]:
+    """A tar may hold one path more than once."""
+    found: dict[str, list[Member]] = {}
+    for member in walk:
+        found.setdefault(member.path, []).append(member)
+    return found
+
+
 def _bounded(walk: Iterator[Member]) -> Iterator[Member]:
-    total = 0
+    total, paths = 0, 0
     for count, member in enumerate(walk):
         total += member.size
-        if count >= MAX_MEMBERS or total > MAX_TOTAL_BYTES:
-            msg = f"more than {MAX_MEMBERS} members or {MAX_TOTAL_BYTES} bytes"
+        paths += len(member.path)
+        if count >= MAX_MEMBERS or total > MAX_TOTAL_BYTES or paths > MAX_PATH_BYTES:
+            msg = f"more than {MAX_MEMBERS} members, {MAX_TOTAL_BYTES} bytes or {MAX_PATH_BYTES} bytes of paths"
             raise OpaqueError(msg)
         yield member
 
 
-def _walk(stream: BinaryIO, prefix: str) -> Iterator[Member]:
+def _walk(stream: BinaryIO, prefix: str, unread: list[str]) -> Iterator[Member]:
+    """Members of an ar, a tar, or a packed file; ``unread`` gets the paths of those that are opaque."""
     magic = stream.read(8)
     stream.seek(-len(magic), 1)
-    if magic == AR_MAGIC:
-        yield from _ar(stream, prefix)
+    # An ar inside an ar is one member like any other: no format nests them, and there would be no end.
+    if magic == AR_MAGIC and not prefix:
+        yield from _ar(stream, prefix, unread)
         return
     opener = next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), None)
-    plain = opener(stream) if opener else stream
-    with tarfile.open(fileobj=plain, mode="r|") as archive:
-        for info in archive:
-            yield _tar_member(archive, info, prefix)
+    plain = tarsafe.Bounded(opener(stream) if opener else stream, MAX_TOTAL_BYTES, _too_large)
+    head = _exactly(plain, tarfile.BLOCKSIZE)
+    whole = _Joined(head, plain)
+    if tarsafe.is_tar(head):
+        with tarsafe.opened(whole) as archive:
+            for info in archive:
+                yield _tar_member(archive, info, prefix)
+                # A stream is read once; the list that tarfile keeps for going back would only grow.
+                archive.members = []
+    elif opener:
+        sha256, size, binary = _hash(whole)
+        yield Member(path=f"{prefix}{UNPACKED}", sha256=sha256, size=size, metadata="", binary=binary)
+    elif b"\0" in head + plain.read(8192 - len(head)):
+        msg = "neither an archive this walk can read nor text"
+        raise OpaqueError(msg)
+    else:
+        msg = "text, no archive"
+        raise PlainTextError(msg)
+
+
+def _too_large() -> OpaqueError:
+    return OpaqueError(f"unpacks to more than {MAX_TOTAL_BYTES} bytes")
+
+
+def _exactly(stream: tarsafe.Readable, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := stream.read(size - len(data))):
+        data += more
+    return data
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, prefix: str) -> Member:
@@ -95,10 +172,12 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, prefix: str) ->
             info.devmajor, info.devminor, sorted(info.pax_headers.items()),
         )
     )
+    # Its digest alone: extended headers may be long, and there may be many.
+    metadata = hashlib.sha256(metadata.encode("utf-8", "surrogateescape")).hexdigest()
     return Member(path=f"{prefix}{info.name}", sha256=sha256, size=size, metadata=metadata, binary=binary)
 
 
-def _ar(stream: BinaryIO, prefix: str) -> Iterator[Member]:
+def _ar(stream: BinaryIO, prefix: str, unread: list[str]) -> Iterator[Member]:
     stream.read(len(AR_MAGIC))
     while header := stream.read(60):
         if len(header) != 60 or header[58:] != b"`\n":
@@ -106,22 +185,44 @@ def _ar(stream: BinaryIO, prefix: str) -> Iterator[Member]:
             raise OpaqueError(msg)
         name, size = header[:16].decode("latin-1").rstrip(" /"), int(header[48:58])
         part = _Slice(stream, size)
+        container = False
         if ".tar" in name:
-            yield from _nested(part, f"{prefix}{name}/")
+            for member in _nested(part, f"{prefix}{name}", unread):
+                container = True
+                yield member
         sha256, length, binary = part.digest()
         yield Member(
-            path=f"{prefix}{name}", sha256=sha256, size=length, metadata=header[16:48].decode("latin-1"), binary=binary
+            path=f"{prefix}{name}",
+            sha256=sha256,
+            size=length,
+            metadata=header[16:48].decode("latin-1"),
+            binary=binary,
+            container=container,
         )
         if size % 2:
             stream.read(1)
 
 
-def _nested(part: _Slice, prefix: str) -> Iterator[Member]:
-    """Members of a tar inside an ar; a compression this walk can't read stays one opaque member."""
+def _nested(part: _Slice, path: str, unread: list[str]) -> Iterator[Member]:
+    """Members of a tar inside an ar; what this walk can't read stays one opaque member."""
     try:
-        yield from _walk(cast("BinaryIO", part), prefix)
-    except (tarfile.TarError, lzma.LZMAError, EOFError):
-        return
+        yield from _walk(cast("BinaryIO", part), f"{path}/", unread)
+    except _DAMAGE:
+        unread.append(path)
+
+
+class _Joined:
+    """The bytes that were looked at already, then the rest."""
+
+    def __init__(self, head: bytes, rest: tarsafe.Readable) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._head:
+            return self._rest.read(size)
+        size = len(self._head) if size < 0 else size
+        data, self._head = self._head[:size], self._head[size:]
+        return data
 
 
 class _Slice:
@@ -154,14 +255,14 @@ class _Slice:
     def digest(self) -> tuple[str, int, bool]:
         """Hash of the whole window; leaves the stream at its end."""
         self.seek(0)
-        result = _hash(cast("IO[bytes]", self))
+        result = _hash(self)
         if result[1] != self._size:
             msg = "an ar member is cut off"
             raise OpaqueError(msg)
         return result
 
 
-def _hash(content: IO[bytes]) -> tuple[str, int, bool]:
+def _hash(content: tarsafe.Readable) -> tuple[str, int, bool]:
     digest, size, binary = hashlib.sha256(), 0, False
     while chunk := content.read(CHUNK):
         if not size:

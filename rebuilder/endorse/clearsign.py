@@ -30,6 +30,10 @@ class BadFrame(ValueError):  # noqa: N818 - names what the data is
     """The file claims to be clear-signed, but its framework is not sound. Nothing of it may be used."""
 
 
+class CutShort(BadFrame):
+    """The framework begins, and the file ends before it does: somebody lost the rest."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClearSigned:
     """``text`` is what signatures cover: dashes unescaped, blanks at line ends gone, lines joined by LF,
@@ -40,7 +44,8 @@ class ClearSigned:
 
 
 def split(data: bytes) -> ClearSigned:
-    """Take one clear-signed message apart. Raises ``NotClearSigned`` or ``BadFrame``, with the line."""
+    """Take one clear-signed message apart. Raises ``NotClearSigned`` or ``BadFrame`` (of a file that just ends
+    too early: ``CutShort``), with the line."""
     if _BEGIN not in data:
         msg = "carries no OpenPGP signature"
         raise NotClearSigned(msg)
@@ -66,10 +71,12 @@ def _after_headers(lines: list[bytes]) -> int:
         if not bare:
             return number + 1
         if not _HASH.fullmatch(bare):
+            if number == len(lines) - 1:
+                break
             msg = f"line {number + 1}: expected a 'Hash:' header or an empty line, found {bare[:80]!r}"
             raise BadFrame(msg)
-    msg = "the message ends within its headers"
-    raise BadFrame(msg)
+    msg = "the message ends within its headers; it was cut short"
+    raise CutShort(msg)
 
 
 def _text(lines: list[bytes], first: int) -> tuple[bytes, int]:
@@ -81,6 +88,8 @@ def _text(lines: list[bytes], first: int) -> tuple[bytes, int]:
             if line.rstrip(_BLANK) == _SIGNATURE:
                 return b"\n".join(text), index
             if not line.startswith(b"- "):
+                if index == len(lines) - 1:
+                    break
                 msg = f"line {index + 1}: expected a dash-escaped line, found {line[:80]!r}"
                 raise BadFrame(msg)
             line = line[2:]
@@ -90,7 +99,7 @@ def _text(lines: list[bytes], first: int) -> tuple[bytes, int]:
             raise BadFrame(msg)
         text.append(line)
     msg = "the message ends before its signature; it was cut short"
-    raise BadFrame(msg)
+    raise CutShort(msg)
 
 
 def _armour(lines: list[bytes], start: int) -> bytes:
@@ -108,4 +117,4 @@ def _armour(lines: list[bytes], start: int) -> bytes:
             raise BadFrame(msg)
         return block
     msg = "the signature block has no end; it was cut short"
-    raise BadFrame(msg)
+    raise CutShort(msg)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rebuilder import deb822, signed_lists
 from rebuilder.endorse import clearsign, lookup, openpgp, releasefile, trust
-from rebuilder.errors import InfrastructureError, Stopped
+from rebuilder.errors import InfrastructureError, NoMessage, Stopped
 from rebuilder.model import (
     Endorsement,
     EndorsementResult,
@@ -41,7 +41,10 @@ class DebianEndorser:
         try:
             message = clearsign.split(inrelease)
             judged = openpgp.judge(message, (pinned.keyring,))
-        except (clearsign.NotClearSigned, clearsign.BadFrame) as fault:
+        except (clearsign.NotClearSigned, clearsign.CutShort) as fault:
+            reason = f"{subject}: {fault}. Expected a message signed by a key of anchor {anchor!r}"
+            raise NoMessage(Verdict.UNAVAILABLE, reason, missing=(subject,)) from None
+        except clearsign.BadFrame as fault:
             reason = f"{subject}: {fault}. Expected a message signed by a key of anchor {anchor!r}"
             raise Stopped(Verdict.REFUSED, reason) from None
         checks = tuple(_check(one, subject) for one in judged)
@@ -65,13 +68,14 @@ class DebianEndorser:
             checks=checks,
         )
 
-    def signed_text(self, data: bytes, *, subject: str) -> tuple[bytes, SignatureCheck]:
+    def signed_text(self, data: bytes, *, subject: str, anchor: str = "") -> tuple[bytes, SignatureCheck]:
         """As ``ports.Endorser.signed_text``. A file that claims to be signed but has anything outside its
         signed text is ``invalid`` and gives no text at all: nothing in it is safe to read. A key that had expired
         as far as our keyring knows is ``no-key``: a distribution's keyring is often older than the package."""
         try:
             message = clearsign.split(data)
-            judged = openpgp.judge(message, self._developer_keyrings())
+            keyrings = (self._trust.anchor(anchor).keyring,) if anchor else self._developer_keyrings()
+            judged = openpgp.judge(message, keyrings)
         except clearsign.NotClearSigned as fault:
             return data, _plain_check(subject, EndorsementResult.MISSING, str(fault))
         except clearsign.BadFrame as fault:

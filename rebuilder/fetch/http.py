@@ -1,18 +1,19 @@
 """The only HTTP client. Every body is bounded, digest-checked while it streams, and resumed if cut off.
 
 A wrong byte is the mirror's fault, never the publisher's: the next location is tried, and only when
-the last one has failed is the file ``unavailable``.
+the last one has failed is the file ``unavailable``. A mirror that is too slow to be of use has failed too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from rebuilder.errors import DigestMismatchError, Stopped, TooLargeError
+from rebuilder.errors import DigestMismatchError, NoMessage, Stopped, TooLargeError
 from rebuilder.model import FileDigest, Located, Verdict
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ CONNECT_AND_READ_SECONDS = (15, 60)
 #: How often a body that breaks off is asked for again from where it stopped, at one location.
 RESUMES = 3
 PARALLEL = 8
+#: A location may take this long for a file of n bytes: a start, and n at the slowest rate that is of use.
+GRACE_SECONDS = 90.0
+SLOWEST_BYTES_A_SECOND = 8 * 1024
 
 
 class LocationError(Exception):
@@ -87,24 +91,40 @@ class MirrorFetcher:
             reason = f"{len(missing)} of {len(wanted)} files could not be had; the first: {failures[0].reason}"
             raise Stopped(Verdict.UNAVAILABLE, reason, missing=missing)
 
-    def get(self, archive: str, path: str, *, limit: int) -> bytes:
+    def get(self, archive: str, path: str, *, limit: int, check: Callable[[bytes], object] | None = None) -> bytes:
         """A small file whose digest is not known yet."""
         urls, tried = self._urls(archive, path)
+        judged: list[Stopped] = []
         for url in urls:
             try:
-                return b"".join(self._stream(url, limit))
+                data = b"".join(self._stream(url, limit))
+                if check is not None:
+                    check(data)
             except LocationError as err:
                 tried.append(str(err))
-        reason = f"{archive}:{path} could not be had: {'; '.join(tried) or 'no mirror is configured'}"
-        raise Stopped(Verdict.UNAVAILABLE, reason, missing=(f"{archive}:{path}",))
+            except Stopped as stop:
+                tried.append(stop.reason)
+                judged += [] if isinstance(stop, NoMessage) else [stop]
+            else:
+                return data
+        faults = "; ".join(dict.fromkeys(tried)) or "no mirror is configured"
+        # One honest mirror is enough: a bad signature counts only where no other was seen to be good.
+        if judged and all(stop.verdict is Verdict.REFUSED for stop in judged):
+            raise Stopped(Verdict.REFUSED, faults)
+        missing = tuple(dict.fromkeys(name for stop in judged for name in stop.missing)) or (f"{archive}:{path}",)
+        raise Stopped(Verdict.UNAVAILABLE, f"{archive}:{path} could not be had: {faults}", missing=missing)
 
-    def discover(self, archive: str, path: str, *, limit: int) -> FileDigest | None:
+    def discover(
+        self, archive: str, path: str, *, limit: int, accept: Callable[[FileDigest], bool] | None = None
+    ) -> FileDigest | None:
         """A file that no signed list names, if it is there."""
         for url in self._urls(archive, path)[0]:
             try:
-                return self._blobs.put(self._stream(url, limit), name=path.rpartition("/")[2], limit=limit)
+                file = self._blobs.put(self._stream(url, limit), name=path.rpartition("/")[2], limit=limit)
             except LocationError:
                 continue
+            if accept is None or accept(file):
+                return file
         return None
 
     def _try(self, file: Located) -> Stopped | None:
@@ -163,6 +183,13 @@ class MirrorFetcher:
                 raise LocationError(msg) from err
 
 
+def _check_pace(done: int, seconds: float) -> None:
+    """Raises ``LocationError`` for a mirror that keeps us waiting drop by drop, which no timeout of a read sees."""
+    if seconds > GRACE_SECONDS + done / SLOWEST_BYTES_A_SECOND:
+        msg = f"too slow: {done} bytes in {seconds:.0f} s"
+        raise LocationError(msg)
+
+
 def _check(answer: requests.Response, done: int) -> int:
     """How many bytes of the answer to skip because we have them. Raises ``LocationError`` on a refusal."""
     if answer.status_code == 206 and done:
@@ -174,13 +201,16 @@ def _check(answer: requests.Response, done: int) -> int:
 
 
 def _pieces(answer: requests.Response, skip: int) -> Iterator[bytes]:
-    """Raw body bytes past ``skip``; a body shorter than announced is a broken connection."""
+    """Raw body bytes past ``skip``; a body shorter than announced is a broken connection. Raises ``LocationError``
+    for one that only drips."""
     import requests
 
     expected = answer.headers.get("Content-Length", "")
-    received = 0
-    for piece in answer.raw.stream(CHUNK, decode_content=False):
+    received, started = 0, time.monotonic()
+    # What has come, not a full chunk: how slow a mirror is must be seen while it is slow.
+    while piece := answer.raw.read1(CHUNK, decode_content=False):
         received += len(piece)
+        _check_pace(received, time.monotonic() - started)
         if skip:
             skip, piece = max(0, skip - len(piece)), piece[skip:]
         if piece:

@@ -64,10 +64,11 @@ def _toolchain(record: Record, lock: ToolchainLock | None) -> str:
     if record.toolchain is None:
         return "None was set up."
     count = len(lock.packages) if lock else max((one.packages for one in record.toolchain.roots), default=0)
+    suite = "the one of a pack given by hand" if record.toolchain.packed else "today's suite"
     source = {
         Origin.DECLARED: "recorded by the publisher",
         Origin.PINNED: "pinned by the recipe's lock",
-        Origin.ASSUMED: "assumed: the publisher's own is not known, today's suite was taken",
+        Origin.ASSUMED: f"assumed: the publisher's own is not known, {suite} was taken",
         Origin.RECOVERED: "read off the published file",
         Origin.INFERRED: "guessed, with evidence",
     }[record.toolchain.origin]
@@ -83,7 +84,7 @@ def _signed_by(record: Record) -> str:
 
 
 def _blame(record: Record) -> str:
-    against = "Yes, it counts against them: they declared every input, and it gives other bytes."
+    against = "Yes, it counts against them: they declared every input that decides, and these give other bytes."
     answers = {
         Verdict.REPRODUCED: "No. There is no difference.",
         Verdict.EQUIVALENT: "No. What is left is equal.",

@@ -113,7 +113,8 @@ def _compared_lines(record: Record) -> list[str]:
         lines.append(f"  the files published as {record.published.purl}, against our rebuild of the same names")
     for one in record.comparison.artifacts:
         lines += _artifact_lines(record, one)
-    return lines + [f"  built but never published, no verdict: {file.name}" for file in record.comparison.unpublished]
+    lines += [f"  built but never published, no verdict: {file.name}" for file in record.comparison.unpublished]
+    return lines + [f"  not looked through for published bytes: {one}" for one in record.comparison.unsearched]
 
 
 def _section(title: str, items: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ The sentences follow design section 3. They hold untrusted names as they came: t
 
 from __future__ import annotations
 
+from rebuilder import veto
 from rebuilder.model import (
     ArtifactComparison,
     Attempt,
@@ -64,8 +65,7 @@ _INPUT_PHRASE = {
     "path": "build path",
     "toolchain": "package versions",
 }
-#: A difference counts against the publisher only if these were all declared.
-_DECISIVE = ("source", "toolchain", "environment")
+_INPUT_NAME = {"path": "build path"}
 
 
 def subject(record: Record) -> str:
@@ -112,18 +112,26 @@ def failures(record: Record) -> list[str]:
 
 
 def undeclared(record: Record) -> list[str]:
-    """Which of source, toolchain and environment the publisher did not declare, in words, by origin."""
-    found: dict[str, Origin] = {one.name: one.origin for one in record.inputs}
+    """What a difference lacks to count against the publisher, in words: inputs by origin, then the packages."""
+    lacks = veto.lacks(record)
     groups: dict[Origin | None, list[str]] = {}
-    for name in _DECISIVE:
-        groups.setdefault(found.get(name), []).append(name)
-    groups.pop(Origin.DECLARED, None)
-    return [
+    for name, origin in lacks.undeclared:
+        groups.setdefault(origin, []).append(_INPUT_NAME.get(name, name))
+    found = [
         f"the {' and the '.join(names)} {'is' if len(names) == 1 else 'are'} {origin.value} ({ORIGIN_MEANING[origin]})"
         if origin
         else f"nothing is recorded about the {' and the '.join(names)}"
         for origin, names in groups.items()
     ]
+    if lacks.relocked and "toolchain" not in dict(lacks.undeclared):
+        found.append("the recorded toolchain was set aside for a new one")
+    if lacks.unsigned:
+        found.append(_unsigned(lacks.unsigned))
+    return found
+
+
+def _unsigned(packages: tuple[str, ...]) -> str:
+    return several(len(packages), "toolchain package is", "toolchain packages are") + " in no signed index"
 
 
 def several(count: int, one: str, many: str) -> str:
@@ -167,10 +175,13 @@ def _toolchain_words(record: Record) -> str:
     if origin is None:
         return ""
     suite = record.toolchain.suite if record.toolchain else record.published.suite if record.published else ""
+    assumed = f"today's suite ({suite})" if suite else "today's suite"
+    if record.toolchain and record.toolchain.packed:
+        assumed = f"that of a pack given by hand ({suite})"
     detail = {
         Origin.DECLARED: "by the publisher",
         Origin.PINNED: "by the recipe's lock",
-        Origin.ASSUMED: f"today's suite ({suite})" if suite else "today's suite",
+        Origin.ASSUMED: assumed,
         Origin.RECOVERED: "versions read off the published file",
         Origin.INFERRED: "versions guessed, with evidence",
     }[origin]
@@ -186,13 +197,13 @@ def qualifiers(record: Record) -> list[str]:
         remarks.append(f"endorsement {record.endorsement.result.value}: {record.endorsement.reason}")
     if record.comparison and record.comparison.self_input:
         remarks.append("self-input: published bytes occur among the build's own inputs")
+    if record.comparison and record.comparison.unsearched:
+        count = several(len(record.comparison.unsearched), "file", "files")
+        remarks.append(f"{count} could not be looked through for published bytes")
     if record.toolchain and record.toolchain.relocked:
-        remarks.append("relocked: the recipe's own toolchain lock could not be used, a new one was made")
+        remarks.append("relocked: any recorded toolchain was set aside on request, and a new lock was made")
     if record.toolchain and record.toolchain.unsigned:
-        remarks.append(
-            several(len(record.toolchain.unsigned), "toolchain package is", "toolchain packages are")
-            + " in no signed index"
-        )
+        remarks.append(_unsigned(record.toolchain.unsigned))
     every = record.comparison.artifacts if record.comparison else ()
     rest = [one for one in every if one not in named(record) and one.verdict is not Verdict.REPRODUCED]
     if rest:
@@ -209,8 +220,8 @@ def _difference(record: Record) -> list[str]:
             "rebuild with the toolchain the publisher recorded.",
         ]
     return [
-        "The publisher declared source, toolchain and environment, and our rebuilds with exactly these agree "
-        "with each other. So the published bytes are not what the declared inputs give: this counts against "
+        "The publisher declared source, toolchain, environment and build path, and our rebuilds with exactly these "
+        "agree with each other. So the published bytes are not what the declared inputs give: this counts against "
         "the publisher. Either the file was made from something else, or the declaration is wrong. "
         "It does not show intent."
     ]
@@ -265,6 +276,8 @@ def not_proved(record: Record) -> list[str]:
         points.append("That the tarball is what the project's repository holds.")
     if record.comparison and record.comparison.self_input:
         points.append("That the parts found among the inputs were built at all: they may have been copied.")
+    if record.comparison and record.comparison.unsearched:
+        points.append("That no published bytes lie in the files that could not be looked through.")
     if record.built:
         points.append("That this build took place as recorded. For that you rely on the organisation that signs.")
     points.append("When it happened. The times are our own clock's; nobody else has confirmed them.")

@@ -16,6 +16,7 @@ from rebuilder.model import (
     BuildKind,
     BuildPlan,
     Endorsement,
+    EndorsementResult,
     FileDigest,
     Input,
     Origin,
@@ -106,7 +107,8 @@ class Debian:
         if len(data) > debian_buildinfo.BUILDINFO_LIMIT:
             msg = f"{name}: expected at most {debian_buildinfo.BUILDINFO_LIMIT} bytes, found {len(data)}"
             raise UsageError(msg)
-        return self._apply_buildinfo(resolution, (self._given(data, name, index=""),))
+        anchor = resolution.recipe.endorsement.anchor
+        return self._apply_buildinfo(resolution, (self._given(data, name, anchor=anchor),))
 
     def today(self, resolution: Resolution) -> Resolution:
         """The same with today's indexes of the toolchain's suite, and no lock: what a new lock is solved from.
@@ -136,7 +138,8 @@ class Debian:
 
     def source(self, resolution: Resolution) -> tuple[Source, tuple[SignatureCheck, ...]]:
         """As ``ports.Ecosystem.source``. ``Stopped(refused)`` if the `.dsc` contradicts the signed index,
-        ``Stopped(build-failed)`` if it is nothing that could be unpacked."""
+        ``RecipeError`` if it contradicts a recipe for which no index speaks, ``Stopped(build-failed)`` if it is
+        nothing that could be unpacked."""
         published = resolution.published
         self._fetcher.fetch_all(published.source_files)
         source = Source(
@@ -151,16 +154,17 @@ class Debian:
         if source.kind is SourceKind.LOCAL_TREE:
             return source, ()
         text, check = self._dsc_text(source)
-        debian_source.checked_dsc(text, source)
+        debian_source.checked_dsc(text, source, vouched=_vouched(resolution))
         return source, (check,)
 
     def relations(self, resolution: Resolution, source: Source, build: BuildKind) -> tuple[str, ...]:
         """As ``ports.Ecosystem.relations``: Debian Policy 7 relations; conflicts begin with `Conflicts: `."""
-        del resolution
         if source.kind is SourceKind.LOCAL_TREE:
             return debian_source.relations(debian_source.tree_control(source, self._blobs.path), build)
         text, _ = self._dsc_text(source)
-        return debian_source.relations(debian_source.checked_dsc(text, source).fields, build)
+        return debian_source.relations(
+            debian_source.checked_dsc(text, source, vouched=_vouched(resolution)).fields, build
+        )
 
     def plan(self, resolution: Resolution, source: Source, build: BuildKind) -> tuple[BuildPlan, tuple[Input, ...]]:
         """As ``ports.Ecosystem.plan``. The first step unpacks the source: if it fails, the source is bad."""
@@ -199,7 +203,10 @@ class Debian:
         indexes, warnings = self._indexes.pinned(recipe, published.suite)
         published = published.model_copy(update={"indexes": tuple(index.signed for index in indexes)})
         lock_path = path.parent / recipe.toolchain.lock
-        lock = load_lock(lock_path)[0] if lock_path.is_file() else None
+        lock = load_lock(lock_path)[0] if lock_path.exists() else None
+        if lock is None:
+            note = f"the recipe's toolchain lock, {lock_path.name}, does not lie beside it: without a pack or a "
+            warnings += (f"{note}.buildinfo the toolchain is today's suite",)
         said = debian_inputs.source_input(published, *self._indexes.source_origin(published, indexes[0]))
         resolution = _new(published, recipe, said, warnings)
         toolchain = debian_inputs.toolchain_input(published, lock)
@@ -208,7 +215,8 @@ class Debian:
 
     def _with_published_buildinfo(self, resolution: Resolution, picked: Picked, own: SuiteIndex) -> Resolution:
         """As the `.buildinfo` files say that the signed index names, if it names one for every package.
-        ``Stopped(refused)`` where they are of other files than the same index publishes."""
+        ``Stopped(refused)`` where they are of other files than the same index publishes; one that can't be read
+        or used leaves the inputs assumed."""
         named = dict.fromkeys(debian_buildinfo.named_by_index(paragraph) for paragraph in picked.paragraphs)
         if None in named:
             note = "the index does not name a .buildinfo for every package of the source; inputs are assumed"
@@ -225,14 +233,22 @@ class Debian:
         )
         try:
             return self._apply_buildinfo(resolution, given)
-        except UsageError as error:
+        except debian_buildinfo.ContradictionError as error:
             reason = f"the signed index of {own.name} contradicts itself, which is the publisher's doing: {error}"
             raise Stopped(Verdict.REFUSED, reason) from error
+        except UsageError as error:
+            note = f"the .buildinfo that {words} names can't be used, inputs are assumed: {error}"
+            return replace(resolution, warnings=(*resolution.warnings, note))
 
-    def _given(self, data: bytes, name: str, *, index: str) -> debian_buildinfo.Given:
+    def _given(self, data: bytes, name: str, *, index: str = "", anchor: str = "") -> debian_buildinfo.Given:
         file = self._blobs.put([data], name=name, limit=debian_buildinfo.BUILDINFO_LIMIT)
         text, check = self._endorser.signed_text(data, subject=name)
-        return debian_buildinfo.Given(file=file, text=text, check=check, index=index)
+        anchored = False
+        if anchor not in {"", debian_local.NO_ANCHOR}:
+            pinned = self._endorser.signed_text(data, subject=name, anchor=anchor)[1]
+            anchored = pinned.result is EndorsementResult.VALID
+            check = pinned if anchored else check
+        return debian_buildinfo.Given(file=file, text=text, check=check, index=index, anchored=anchored)
 
     def _apply_buildinfo(self, resolution: Resolution, given: tuple[debian_buildinfo.Given, ...]) -> Resolution:
         told = debian_buildinfo.apply_buildinfo(given, resolution.published, resolution.recipe.build)
@@ -254,6 +270,11 @@ class Debian:
             raise debian_source.bad_source(reason)
         data = self._blobs.read(file.sha256, limit=debian_source.DSC_LIMIT)
         return self._endorser.signed_text(data, subject=file.name)
+
+
+def _vouched(resolution: Resolution) -> bool:
+    """Whether a signed list names the very source files."""
+    return debian_inputs.origin_of(resolution.inputs, "source") is Origin.DECLARED
 
 
 def _new(published: Published, recipe: Recipe, source: Input, warnings: tuple[str, ...]) -> Resolution:

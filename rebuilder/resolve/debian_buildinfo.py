@@ -3,10 +3,12 @@
 Spec: deb-buildinfo(5). Its list of packages becomes a toolchain lock elsewhere; here is what the build itself
 is told. How far it may be believed depends on who vouches for it:
 
-* `declared`: a valid signature by a key of the operator's keyrings, or the archive's own signed index names it by
-  digest, and it lists every published package with exactly the published digest;
-* `pinned`: any other that lists at least one of them so. Whoever handed it over chose it. A difference under it
-  proves nothing against the publisher.
+* `declared`: the archive's own signed index names it by digest, or a key that the anchor pins has signed it, and
+  it lists every published package with exactly the published digest;
+* `pinned`: any other that lists at least one of them so. Whoever handed it over chose it, and a maintainer's
+  signature does not change that: a distribution has many. A difference under it proves nothing against the publisher.
+
+What it says is `declared` only as far as it is followed: see ``_unfollowed``.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class BuildInfo:
     environment: dict[str, str]
     #: Variables it names that are not taken over.
     left_out: tuple[str, ...]
+    #: `Build-Tainted-By`: what dpkg found odd where it was built, and is not so here.
+    tainted: tuple[str, ...]
     files: tuple[deb822.ListedFile, ...]
     #: `Installed-Build-Depends`, one package a line: only to see whether two builds had the same.
     installed: tuple[str, ...]
@@ -57,6 +61,12 @@ class Given:
     check: SignatureCheck
     #: The signed index that names it by digest, in words; empty if none does.
     index: str = ""
+    #: Whether ``check`` is by a key that the anchor pins, not by a maintainer's.
+    anchored: bool = False
+
+
+class ContradictionError(UsageError):
+    """It is of another source, or gives a published file another digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +94,7 @@ def parse_buildinfo(text: bytes) -> BuildInfo:
         path=fields.get("Build-Path", ""),
         environment=kept,
         left_out=tuple(sorted(variables.keys() - kept.keys())),
+        tainted=tuple(fields.get("Build-Tainted-By", "").split()),
         files=deb822.checksums(fields["Checksums-Sha256"]),
         installed=tuple(line.strip() for line in fields.get("Installed-Build-Depends", "").split("\n") if line.strip()),
     )
@@ -99,7 +110,8 @@ def apply_buildinfo(given: tuple[Given, ...], published: Published, build: Recip
     """Build path, environment and toolchain as one or more `.buildinfo` have them: an archive builds `any` and
     `all` apart, so that one source has a `.buildinfo` for each.
 
-    The first decides. ``UsageError`` if one of them is not the `.buildinfo` of these packages.
+    The first decides. ``UsageError`` if one of them is not the `.buildinfo` of these packages,
+    ``ContradictionError`` if it says otherwise what was published.
     """
     infos = [_parsed(item) for item in given]
     covered: set[str] = set()
@@ -111,9 +123,8 @@ def apply_buildinfo(given: tuple[Given, ...], published: Published, build: Recip
     if not agreed:
         names = ", ".join(item.file.name for item in given)
         warnings += (f"{names} name different packages, paths or variables; those of the first were taken",)
-    if first.left_out:
-        names = ", ".join(first.left_out)
-        warnings += (f"variables of {given[0].file.name} that were not taken over: {names}",)
+    unfollowed = _unfollowed(infos)
+    warnings += tuple(f"{given[0].file.name}: {note}" for note in unfollowed)
     variables = _variables(infos)
     told = build.model_copy(update={"path": path or build.path, "environment": {**build.environment, **variables}})
     inputs = [item for item in setting_inputs(published, told) if item.name == "command"]
@@ -122,6 +133,11 @@ def apply_buildinfo(given: tuple[Given, ...], published: Published, build: Recip
     if path:
         inputs.append(Input(name="path", value=path, origin=origin, evidence=evidence))
     words = " ".join(f"{name}={value}" for name, value in sorted(variables.items()))
+    if unfollowed or not path:
+        # Not what the publisher says, but what we made of it.
+        origin = Origin.PINNED
+        notes = "; ".join((*unfollowed, *(() if path else ("another build path",))))
+        evidence = f"{evidence}; not followed to the letter: {notes}"
     inputs.append(Input(name="environment", value=words or "no variable", origin=origin, evidence=evidence))
     return Applied(build=told, inputs=tuple(inputs), warnings=warnings)
 
@@ -132,6 +148,14 @@ def _parsed(given: Given) -> BuildInfo:
     except deb822.Malformed as error:
         msg = f"{given.file.name}: not a .buildinfo: {error}"
         raise UsageError(msg, hint=f"its signature: {given.check.reason}") from error
+
+
+def _unfollowed(infos: list[BuildInfo]) -> tuple[str, ...]:
+    """Where our surroundings are not the ones that were declared, in words."""
+    left_out = sorted({name for info in infos for name in info.left_out})
+    tainted = sorted({tag for info in infos for tag in info.tainted})
+    notes = (("variables that were not taken over", left_out), ("built where dpkg found something odd", tainted))
+    return tuple(f"{words}: {', '.join(names)[:500]}" for words, names in notes if names)
 
 
 def _agree(infos: list[BuildInfo]) -> bool:
@@ -153,7 +177,7 @@ def _check_subject(given: Given, info: BuildInfo, published: Published) -> set[s
     if (info.source, info.source_version) != (published.source_name, published.source_version):
         expected = f"{published.source_name} {published.source_version}"
         msg = f"{given.file.name}: expected the .buildinfo of {expected}, it is of {info.source} {info.source_version}"
-        raise UsageError(msg)
+        raise ContradictionError(msg)
     listed = {item.name: item.sha256 for item in info.files}
     files = [item.file for item in published.artifacts]
     other = [file.name for file in files if listed.get(file.name, file.sha256) != file.sha256]
@@ -161,7 +185,8 @@ def _check_subject(given: Given, info: BuildInfo, published: Published) -> set[s
     if other or not covered:
         names = ", ".join(other or [file.name for file in files])
         msg = f"{given.file.name} describes another build: it does not list {names} with the published sha256"
-        raise UsageError(msg, hint="take the .buildinfo of the build that was published, or leave --buildinfo out")
+        hint = "take the .buildinfo of the build that was published, or leave --buildinfo out"
+        raise (ContradictionError if other else UsageError)(msg, hint=hint)
     return covered
 
 
@@ -173,9 +198,12 @@ def _standing(given: tuple[Given, ...], *, everything: bool) -> tuple[Origin, st
     unnamed = [item for item in given if not item.index]
     if not unnamed:
         return Origin.DECLARED, f"{name}, named by {given[0].index}"
-    check = next((item.check for item in unnamed if item.check.result is not EndorsementResult.VALID), None)
-    if check is None:
-        return Origin.DECLARED, f"{name}, signed by {unnamed[0].check.fingerprint}"
+    weak = [item for item in unnamed if not item.anchored]
+    if not weak:
+        return Origin.DECLARED, f"{name}, signed by {unnamed[0].check.fingerprint}, which the anchor pins"
+    check = weak[0].check
+    if check.result is EndorsementResult.VALID:
+        return Origin.PINNED, f"{name}, given by hand; signed by {check.fingerprint}, which no anchor pins"
     return Origin.PINNED, f"{name}, given by hand; its signature: {check.result}, {check.reason}"
 
 

@@ -48,20 +48,19 @@ class Indexes:
     def current(
         self, name: str, spec: SuiteSpec, *, anchor: str, now: datetime, kinds: Iterable[ListKind]
     ) -> SuiteIndex:
-        """Today's index. ``Stopped(refused)`` for a bad signature; ``Stopped(unavailable)`` if it is expired at
-        ``now``, belongs to another suite, or lacks a list: a stale mirror is never the publisher's fault."""
+        """Today's index, from the first mirror whose index is signed by the anchor, of this suite, and not expired
+        at ``now``. ``Stopped(refused)`` if all that any mirror has are bad signatures; ``Stopped(unavailable)``
+        if there is no such index otherwise, or it lacks a list: a stale mirror is never the publisher's fault."""
         path = f"dists/{name}/InRelease"
-        data = self._fetcher.get(spec.archive, path, limit=INRELEASE_LIMIT)
-        release = self._endorser.release(data, anchor=anchor, subject=f"{spec.archive}:{path}")
-        _check_suite(release, name, spec)
-        if release.valid_until is not None and release.valid_until < now:
-            reason = (
-                f"expired index: {name} of archive {spec.archive} was valid until {utc(release.valid_until)}, it is "
-                f"{utc(now)}. Its mirror is stale or holds updates back; that is not the publisher's fault. "
-                "Try another mirror, or a pinned recipe, which is judged as of the date of its own index"
-            )
-            raise Stopped(Verdict.UNAVAILABLE, reason, missing=(f"{spec.archive}:{path} that has not expired",))
-        return self._keep(name, spec, data, release, kinds)
+
+        def judged(data: bytes) -> VerifiedRelease:
+            release = self._endorser.release(data, anchor=anchor, subject=f"{spec.archive}:{path}")
+            _check_suite(release, name, spec)
+            _check_expiry(release, name, spec, now)
+            return release
+
+        data = self._fetcher.get(spec.archive, path, limit=INRELEASE_LIMIT, check=judged)
+        return self._keep(name, spec, data, judged(data), kinds)
 
     def saved(
         self, sha256: str, name: str, spec: SuiteSpec, *, anchor: str, kinds: Iterable[ListKind]
@@ -155,6 +154,17 @@ def _check_suite(release: VerifiedRelease, name: str, spec: SuiteSpec) -> None:
         found = f"suite {release.suite!r}, codename {release.codename!r}"
         reason = f"expected the index of {name} in archive {spec.archive}, the mirror gave a signed one of {found}"
         raise Stopped(Verdict.UNAVAILABLE, reason, missing=(f"{spec.archive}:dists/{name}/InRelease",))
+
+
+def _check_expiry(release: VerifiedRelease, name: str, spec: SuiteSpec, now: datetime) -> None:
+    if release.valid_until is not None and release.valid_until < now:
+        reason = (
+            f"expired index: {name} of archive {spec.archive} was valid until {utc(release.valid_until)}, it is "
+            f"{utc(now)}. Its mirror is stale or holds updates back; that is not the publisher's fault. "
+            "Try another mirror, or a pinned recipe, which is judged as of the date of its own index"
+        )
+        missing = f"{spec.archive}:dists/{name}/InRelease that has not expired"
+        raise Stopped(Verdict.UNAVAILABLE, reason, missing=(missing,))
 
 
 def _by_hash(text: bytes) -> bool:

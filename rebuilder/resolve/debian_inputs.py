@@ -38,6 +38,16 @@ def toolchain_input(published: Published, lock: ToolchainLock | None) -> Input:
     )
 
 
+def packed_input(lock: ToolchainLock) -> Input:
+    """The toolchain of a pack that was given for a target that pins none: whoever gave it chose it."""
+    return Input(
+        name="toolchain",
+        value=f"{len(lock.packages)} packages of {lock.suite}, from a pack",
+        origin=Origin.ASSUMED,
+        evidence="a pack was given by hand (--pack) for a target that pins no toolchain",
+    )
+
+
 def setting_inputs(published: Published, build: RecipeBuild) -> tuple[Input, ...]:
     """Build path, environment, command: pinned where the recipe sets them, else as the archive's builders have them."""
     place = Source(

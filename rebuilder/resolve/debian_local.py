@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebuilder import deb822
-from rebuilder.errors import DigestMismatchError, TooLargeError, UsageError
-from rebuilder.model import Artifact, FileDigest, Located, Published, SourceKind
+from rebuilder.errors import DigestMismatchError, Stopped, TooLargeError, UsageError
+from rebuilder.model import Artifact, EndorsementResult, FileDigest, Located, Published, SourceKind, Verdict
 from rebuilder.recipe import RecipeSource
 from rebuilder.resolve import debian_unpack
 from rebuilder.resolve.debian_changelog import newest_entry
@@ -41,7 +41,8 @@ class Gathered:
 def gather(
     source: Path, artifacts: tuple[Path, ...], *, blobs: Blobs, endorser: Endorser, architecture: str
 ) -> Gathered:
-    """Take them into the blobs. ``UsageError`` for a file that is missing, broken, or not of this source."""
+    """Take them into the blobs. ``UsageError`` for a file that is missing, broken, or not of this source;
+    ``Stopped(refused)`` for a `.dsc` with a bad signature."""
     made = _tree(source, blobs) if source.is_dir() else _dsc(source, blobs, endorser)
     if not artifacts:
         msg = "expected at least one .deb to compare with, found none"
@@ -83,7 +84,8 @@ def _tree(folder: Path, blobs: Blobs) -> RecipeSource:
 
 
 def _dsc(path: Path, blobs: Blobs, endorser: Endorser) -> RecipeSource:
-    """A `.dsc` and the files beside it, each by the digest that it names."""
+    """A `.dsc` and the files beside it, each by the digest that it names. It is called signed only if a key we
+    hold has signed it; else it is an archive of sources of which nobody says more."""
     if not path.name.endswith(".dsc") or not path.is_file():
         msg = f"expected a folder with debian/ in it or a .dsc file, found {path}"
         raise UsageError(msg)
@@ -94,13 +96,17 @@ def _dsc(path: Path, blobs: Blobs, endorser: Endorser) -> RecipeSource:
     except deb822.Malformed as error:
         msg = f"{path}: not a .dsc: {error}"
         raise UsageError(msg, hint=f"its signature: {check.reason}") from error
+    if check.result is EndorsementResult.INVALID:
+        reason = f"{path.name}: its signature is not valid: {check.reason}"
+        raise Stopped(Verdict.REFUSED, reason)
     missing = [item.name for item in dsc.files if not (path.parent / item.name).is_file()]
     if missing:
         msg = f"{path} names files that do not lie beside it: {', '.join(missing)}"
         raise UsageError(msg, hint="fetch them into the same folder, for example with dget or apt-get source")
     files = [blobs.put([data], name=path.name, limit=DSC_LIMIT)]
     files += [_store(path.parent / item.name, blobs, expect=item.sha256) for item in dsc.files]
-    return _recipe_source(SourceKind.SIGNED_DSC, dsc.name, dsc.version, tuple(files))
+    kind = SourceKind.SIGNED_DSC if check.result is EndorsementResult.VALID else SourceKind.RELEASE_TARBALL
+    return _recipe_source(kind, dsc.name, dsc.version, tuple(files))
 
 
 def _artifact(path: Path, source: RecipeSource, blobs: Blobs, architecture: str) -> Artifact:

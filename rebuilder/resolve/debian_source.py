@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rebuilder import deb822
-from rebuilder.errors import Stopped
+from rebuilder.errors import RecipeError, Stopped
 from rebuilder.model import BuildKind, FailureReason, FileDigest, Source, Verdict
 from rebuilder.resolve import debian_changelog, debian_unpack
 from rebuilder.resolve.debian_target import NAME, VERSION
@@ -64,11 +64,12 @@ def parse_dsc(text: bytes) -> Dsc:
     return Dsc(name=name, version=version, format=fields["Format"], fields=fields, files=files)
 
 
-def checked_dsc(text: bytes, source: Source) -> Dsc:
+def checked_dsc(text: bytes, source: Source, *, vouched: bool) -> Dsc:
     """The `.dsc`, which must say of every file what the signed index or the recipe says.
 
-    ``Stopped(refused)`` for a contradiction: both are the publisher's word. ``Stopped(build-failed)`` for a
-    source that nobody could unpack.
+    For a contradiction ``Stopped(refused)`` if a signed list has vouched for those files, for then both are the
+    publisher's word, else ``RecipeError``: only the recipe says that they belong together.
+    ``Stopped(build-failed)`` for a source that nobody could unpack.
     """
     try:
         dsc = parse_dsc(text)
@@ -76,7 +77,7 @@ def checked_dsc(text: bytes, source: Source) -> Dsc:
         raise bad_source(str(error)) from error
     if (dsc.name, dsc.version) != (source.name, source.version):
         reason = f"expected the .dsc of {source.name} {source.version}, its text is of {dsc.name} {dsc.version}"
-        raise Stopped(Verdict.REFUSED, reason)
+        raise _contradiction(reason, vouched=vouched)
     expected = {item.name: (item.sha256, item.size) for item in source.files[1:]}
     found = {item.name: (item.sha256, item.size) for item in dsc.files}
     if expected != found:
@@ -85,8 +86,15 @@ def checked_dsc(text: bytes, source: Source) -> Dsc:
             f"the .dsc of {source.name} {source.version} contradicts the digests it was fetched by: "
             f"it names other bytes, or a missing or further file, for {', '.join(names)}"
         )
-        raise Stopped(Verdict.REFUSED, reason)
+        raise _contradiction(reason, vouched=vouched)
     return dsc
+
+
+def _contradiction(reason: str, *, vouched: bool) -> Stopped | RecipeError:
+    if vouched:
+        return Stopped(Verdict.REFUSED, reason)
+    msg = f"{reason}. No signed list names these files, so the recipe alone puts them together"
+    return RecipeError(msg, hint="write into the recipe the files and digests that the .dsc names")
 
 
 def bad_source(reason: str) -> Stopped:

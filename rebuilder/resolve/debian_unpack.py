@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import tarfile
 import zlib
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, cast
 
-from rebuilder import deb822
+from rebuilder import deb822, tarsafe
 
 #: Bytes of an unpacked archive that are looked through for a member, and held in memory at the very most.
 SEARCH_LIMIT = 2 * 1024**3
@@ -91,7 +92,7 @@ def lines(path: Path, name: str, *, limit: int = SEARCH_LIMIT) -> Iterator[bytes
 
 def _search(stream: _Readable, name: str, wanted: Wanted, limit: int) -> Iterator[tuple[str, bytes]]:
     bounded = _Bounded(stream, limit, name)
-    with tarfile.open(fileobj=bounded, mode="r|") as archive:  # type: ignore[call-overload]
+    with tarsafe.opened(bounded) as archive:
         for count, member in enumerate(archive):
             if count > _MEMBERS_LIMIT:
                 msg = f"{name}: more than {_MEMBERS_LIMIT} members"
@@ -104,10 +105,10 @@ def _search(stream: _Readable, name: str, wanted: Wanted, limit: int) -> Iterato
             archive.members = []
 
 
-def _unpacked(stream: IO[bytes], name: str) -> IO[bytes] | gzip.GzipFile:
+def _unpacked(stream: IO[bytes], name: str) -> IO[bytes] | gzip.GzipFile | io.BufferedReader:
     suffix = name.rpartition(".")[2]
     if suffix in {"xz", "lzma"}:
-        return lzma.open(stream)
+        return tarsafe.unxz(stream)
     if suffix == "gz":
         return gzip.open(stream)
     if suffix == "bz2":

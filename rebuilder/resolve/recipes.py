@@ -74,6 +74,11 @@ def parse_recipe(data: bytes, where: str) -> Recipe:
     return recipe
 
 
+def lock_beside(recipe: Path) -> Path:
+    """Where the lock of a recipe lies or is to lie: the name is the recipe's to give. Raises ``RecipeError``."""
+    return recipe.with_name(load_recipe(recipe)[0].toolchain.lock)
+
+
 def load_lock(path: Path) -> tuple[ToolchainLock, bytes]:
     """The lock, and its exact bytes. Raises ``RecipeError``."""
     data = _read(path, _LOCK_LIMIT)
@@ -159,4 +164,13 @@ def _read(path: Path, limit: int) -> bytes:
     return data
 
 
-__all__ = ["RECIPE_NAME", "load_lock", "load_recipe", "parse_lock", "parse_recipe", "recipe_path", "render_recipe"]
+__all__ = [
+    "RECIPE_NAME",
+    "load_lock",
+    "load_recipe",
+    "lock_beside",
+    "parse_lock",
+    "parse_recipe",
+    "recipe_path",
+    "render_recipe",
+]

@@ -7,6 +7,7 @@ nothing counts without the trailer, and every byte is hashed here, on its way in
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -53,7 +54,8 @@ class ContainerBuilder:
         with _Reception(plan, nonce, self._blobs, self._progress, keep=keep) as reception:
             ended = self._run(job, self._stdin(plan, nonce, keep=keep), reception)
             log = reception.finish()
-        outcome = judge(reception.trailer, ended, broken=reception.broken, limits=plan.limits)
+            own_time = reception.building_for() >= plan.limits.seconds
+        outcome = judge(reception.trailer, ended, broken=reception.broken, limits=plan.limits, own_time=own_time)
         outcome = blame_source(outcome, reception.trailer, plan.unpack_steps)
         detail = outcome.detail
         if keep and ended is not None and reception.trailer is not None:
@@ -99,6 +101,8 @@ class _Reception:
         self.trailer: Trailer | None = None
         self.outputs: list[FileDigest] = []
         self.broken = ""
+        self._began: float | None = None
+        self._built: float | None = None
         self._plan = plan
         self._decoder = Decoder(plan, nonce)
         self._blobs = blobs
@@ -124,9 +128,11 @@ class _Reception:
                     self._log.write(piece)
                     self._show(piece)
                 case frames.StepStarted(index):
+                    self._began = self._began or time.monotonic()
                     step = self._plan.steps[index - 1]
                     self._progress.stage("sandbox", f"step {index} of {len(self._plan.steps)}: {' '.join(step.argv)}")
                 case frames.FileStarted(name, size):
+                    self._built = self._built or time.monotonic()
                     self._file = Deposit(self._blobs, name=name, limit=size)
                 case frames.FileData(piece, last):
                     self._take(piece, last=last)
@@ -138,6 +144,10 @@ class _Reception:
     def complain(self, data: bytes) -> None:
         """Bytes of the runner's standard error: why it gave up."""
         self.broken = (self.broken + data.decode("utf-8", errors="replace"))[-_COMPLAINTS:]
+
+    def building_for(self) -> float:
+        """Seconds from the first step to the first output, or to now; 0 if no step began."""
+        return (self._built or time.monotonic()) - self._began if self._began is not None else 0.0
 
     def finish(self) -> FileDigest:
         """The log, whole."""
@@ -190,8 +200,8 @@ def writable_mounts(limits: Limits) -> tuple[Tmpfs, ...]:
     needed = sum(mount.bytes for mount in mounts) + _HEADROOM
     if limits.memory_bytes < needed:
         msg = (
-            f"expected limits.memory_bytes of at least {needed} (disk_bytes, an eighth of it for /tmp and /var/tmp, and "
-            f"{_HEADROOM} for processes), found {limits.memory_bytes}"
+            f"expected limits.memory_bytes of at least {needed} (disk_bytes, an eighth of it for /tmp and /var/tmp, "
+            f"and {_HEADROOM} for processes), found {limits.memory_bytes}"
         )
         raise UsageError(msg, hint="Raise memory_bytes or lower disk_bytes: a build's files lie in memory.")
     return mounts

@@ -29,9 +29,8 @@ from rebuilder.errors import InfrastructureError, IntegrityError
 from rebuilder.ports import Exit, Job, Leave
 from rebuilder.sandbox import owner
 from rebuilder.sandbox.interrupts import undisturbed
-from rebuilder.sandbox.stream import Demultiplexer, Exchange
+from rebuilder.sandbox.stream import Demultiplexer, Exchange, checked
 from rebuilder.sandbox.survey import how_to_reach
-@@Demultiplexer, Exchange, checked
 
 _REPOSITORY = "rebuilder-root"
 _ANSWER_SECONDS = 120

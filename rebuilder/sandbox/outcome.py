@@ -12,6 +12,8 @@ from rebuilder.sandbox.frames import Trailer
 
 _SHELL_SIGNAL_BASE = 128
 _KILLED = 137
+#: The runner's own status when its input ended early or its output could not be written: see `runner.pl`.
+_LOST = 74
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,14 @@ class Outcome:
     detail: str
 
 
-def judge(trailer: Trailer | None, ended: Exit | None, *, broken: str, limits: Limits) -> Outcome:
+def judge(
+    trailer: Trailer | None, ended: Exit | None, *, broken: str, limits: Limits, own_time: bool = True
+) -> Outcome:
     """The outcome of a build. ``broken`` says why the runner's stream was given up, or is what it
-    complained of last. ``InfrastructureError`` if the runner could not even begin."""
+    complained of last; ``own_time`` whether the steps alone took all the time a build may take.
+    ``InfrastructureError`` if the runner could not even begin, or what it said was lost on the way to us."""
     if trailer is None:
-        return _without_trailer(ended, broken, limits)
+        return _without_trailer(ended, broken, limits, own_time=own_time)
     match trailer.outcome:
         case "done":
             return Outcome(0, None, _notes(trailer))
@@ -79,15 +84,22 @@ def _out_of_time(trailer: Trailer, limits: Limits) -> Outcome:
     return Outcome(None, reason, detail)
 
 
-def _without_trailer(ended: Exit | None, broken: str, limits: Limits) -> Outcome:
+def _without_trailer(ended: Exit | None, broken: str, limits: Limits, *, own_time: bool) -> Outcome:
     cause = f": {broken}" if broken else ""
     if ended is not None and ended.out_of_memory:
         detail = f"the runner itself was killed for memory (limit {limits.memory_bytes} bytes)"
         return Outcome(None, FailureReason.MEMORY_LIMIT, detail)
+    if ended is not None and ended.timed_out and not own_time:
+        msg = f"expected inputs and outputs to pass to and from the container in time, found that they did not{cause}"
+        raise InfrastructureError(msg, hint="Nothing is known about the build. Is this host overloaded?")
     if ended is not None and ended.timed_out:
         return Outcome(None, FailureReason.TIME_LIMIT, f"the runner did not answer within its time{cause}")
     if ended is None:
         return Outcome(None, FailureReason.EXIT_STATUS, f"the runner's stream broke off{cause}")
+    if ended.status in (0, _LOST):
+        # It ends with 0 after its trailer only, and no build can make it end: so the loss is on our side.
+        msg = f"expected the runner's trailer, found its stream lost on the way (status {ended.status}){cause}"
+        raise InfrastructureError(msg, hint="Nothing is known about the build. Run the command again.")
     if ended.status == _KILLED:
         # Nobody else killed it, or the engine would have said so in an exception.
         cause += "; the kernel killed it, for memory or at a limit the build had set on it"

@@ -50,7 +50,7 @@ sub read_exactly {
     while (length($data) < $size) {
         my $got = sysread(STDIN, $data, $size - length($data), length($data));
         next if !defined $got && $! == EINTR;
-        die "runner: input ended in the middle of a frame\n" if !$got;
+        lost('input ended in the middle of a frame') if !$got;
     }
     return $data;
 }
@@ -68,9 +68,16 @@ sub send_frame {
     while ($sent < length $bytes) {
         my $done = syswrite(STDOUT, $bytes, length($bytes) - $sent, $sent);
         next if !defined $done && $! == EINTR;
-        die "runner: could not write: $!\n" if !defined $done;
+        lost("could not write: $!") if !defined $done;
         $sent += $done;
     }
+}
+
+# The host went away: its own fault, told by a status that nothing else here has (EX_IOERR of sysexits.h).
+sub lost {
+    my ($text) = @_;
+    print STDERR "runner: $text\n";
+    POSIX::_exit(74);
 }
 
 # --- the build ------------------------------------------------------------------------------------

@@ -62,6 +62,11 @@ class Demultiplexer:
             if len(self._header) == _HEADER:
                 self._open(self._header)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the bytes so far end where a piece ends, as they do unless the connection was cut."""
+        return not self._left and len(self._header) in (0, _HEADER)
+
     def _open(self, header: bytes) -> None:
         if header[0] not in self._sinks or any(header[1:4]):
             msg = f"expected a stream header from the Docker engine, found the bytes {header.hex()}"
@@ -82,7 +87,9 @@ class Exchange:
     def run(self, deadline: float) -> bool:
         """``True`` when the other side closed, ``False`` when ``time.monotonic()`` passed ``deadline``.
 
-        Exceptions of the sinks and of the stdin iterable pass through.
+        Exceptions of the sinks and of the stdin iterable pass through. ``InfrastructureError`` if the connection
+        was cut in the middle of a piece. After other breaks how the container ended tells what was lost: an engine
+        resets the connection of a container that ended with input unread.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(self._connection, self._interest())
@@ -91,9 +98,15 @@ class Exchange:
                     if events & selectors.EVENT_WRITE:
                         self._send()
                     if events & selectors.EVENT_READ and not self._receive():
+                        self._require_whole()
                         return True
                 selector.modify(self._connection, self._interest())
         return False
+
+    def _require_whole(self) -> None:
+        if not self._output.whole:
+            msg = "expected the whole output of the container, found the connection to the Docker engine cut"
+            raise InfrastructureError(msg, hint="Nothing is known about what ran in it. Run the command again.")
 
     def _interest(self) -> int:
         return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._chunks is not None else 0)

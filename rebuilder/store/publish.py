@@ -2,7 +2,7 @@
 
     DIR/index.html  DIR/index.json      all runs in it, newest first
     DIR/runs/<run id>/...               run folders exactly as the store has them
-    DIR/blobs/<xx>/<sha256>             the bytes behind the endorsement: signed indexes, lists, `.dsc`
+    DIR/blobs/<xx>/<sha256>             the bytes behind endorsement and toolchain: signed indexes, lists, `.dsc`
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from rebuilder.lock import ToolchainLock
 from rebuilder.model import FileDigest, Record
 from rebuilder.store.blobs import BlobStore, chunks_of
 from rebuilder.store.durable import (
@@ -44,7 +47,7 @@ class Site:
         target = self.runs.root / run.folder.name
         if target.exists():
             return False
-        for blob in evidence_of(run.record, artifacts=artifacts):
+        for blob in (*evidence_of(run.record, artifacts=artifacts), *vouching(run.folder / "toolchain.lock.json")):
             if blobs.has(blob.sha256):
                 self._blobs.put(chunks_of(blobs.path(blob.sha256)), name=blob.name, limit=blob.size, expect=blob.sha256)
         draft = self._scratch.new("run")
@@ -99,6 +102,16 @@ def evidence_of(record: Record, *, artifacts: bool) -> tuple[FileDigest, ...]:
         files += [artifact.file for artifact in published.artifacts]
         files += _outputs(record)
     return tuple({file.sha256: file for file in files}.values())
+
+
+def vouching(lock: Path) -> tuple[FileDigest, ...]:
+    """The signed indexes that a toolchain lock names, and their lists: what vouches for its packages. None where
+    there is no readable lock."""
+    try:
+        indexes = ToolchainLock.model_validate_json(lock.read_bytes()).indexes
+    except (OSError, ValidationError):
+        return ()
+    return tuple(file for index in indexes for file in (index.inrelease, *index.lists))
 
 
 def _outputs(record: Record) -> Iterable[FileDigest]:

@@ -1,7 +1,7 @@
 """The packages a `.buildinfo` says were installed. Pure; the input is a stranger's and every read is bounded.
 
-Spec: deb-buildinfo(5). Whose signature it bears is judged elsewhere, on the same bytes; here the text is
-only taken apart, strictly, so that no reader can see another list than the one that was signed.
+Spec: deb-buildinfo(5). Its signature is judged elsewhere, and what is taken apart here is the very text that came
+out of that: a clear-sign frame is not read a second time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from rebuilder.toolchain.index import package_name, package_version
 
 MAX_BYTES = 8 * 1024**2
 MAX_PACKAGES = 20_000
-_BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
-_SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
 _ITEM = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?::(?P<architecture>[a-z0-9-]+))? \(= (?P<version>[^()\s]+)\)\Z")
 
 
@@ -29,11 +27,12 @@ class InstalledPackages:
 
 
 def installed_packages(data: bytes) -> InstalledPackages:
-    """Read ``Installed-Build-Depends``, whole. Raises ``deb822.Malformed`` that says what is wrong."""
+    """Read ``Installed-Build-Depends``, whole, from the text inside a signature. ``deb822.Malformed`` says what is
+    wrong."""
     if len(data) > MAX_BYTES:
         msg = f"expected a .buildinfo of at most {MAX_BYTES} bytes, found {len(data)}"
         raise deb822.Malformed(msg)
-    paragraphs = list(deb822.paragraphs(_text(data)))
+    paragraphs = list(deb822.paragraphs(data))
     if len(paragraphs) != 1:
         msg = f"expected one paragraph, found {len(paragraphs)}"
         raise deb822.Malformed(msg)
@@ -67,18 +66,3 @@ def _pairs(items: list[str], architecture: str) -> list[tuple[str, str]]:
             msg = f"{name} stands in Installed-Build-Depends with two versions"
             raise deb822.Malformed(msg)
     return list(pairs.items())
-
-
-def _text(data: bytes) -> bytes:
-    """The text inside a clear-sign frame (RFC 9580, section 7); a file without one is its own text."""
-    if _BEGIN not in data:
-        return data
-    if not data.startswith(_BEGIN) or data.count(_BEGIN) != 1 or data.count(b"\n" + _SIGNATURE) != 1:
-        msg = "expected one signed message and nothing around it"
-        raise deb822.Malformed(msg)
-    _, blank, rest = data.partition(b"\n\n")
-    text, _, _ = rest.partition(b"\n" + _SIGNATURE)
-    if not blank:
-        msg = "the signed message has no text"
-        raise deb822.Malformed(msg)
-    return b"\n".join(line.removeprefix(b"- ") for line in text.split(b"\n"))

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from rebuilder import deb822
+from rebuilder import deb822, tarsafe
 
 MAX_CONTROL_BYTES = 64 * 1024**2
 MAX_DATA_BYTES = 8 * 1024**3
@@ -89,7 +89,7 @@ def _archive(path: Path, part: str, limit: int) -> Iterator[tarfile.TarFile]:
             members = {member.name.rstrip("/"): member for member in ArFile(fileobj=file).getmembers()}
             name = _member_name(members, part, path)
             stream = _Bounded(_unpacked(members[name], name, path), limit, f"{path.name}/{name}")
-            with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:  # type: ignore[call-overload]
+            with tarsafe.opened(stream) as archive:
                 yield archive
     except Malformed:
         raise
@@ -109,7 +109,7 @@ def _member_name(members: Collection[str], part: str, path: Path) -> str:
 def _unpacked(member: _Readable, name: str, path: Path) -> _Readable:
     ending = name.rpartition(".")[2]
     if ending == "xz":
-        return lzma.LZMAFile(cast("IO[bytes]", member))
+        return tarsafe.unxz(member)
     if ending == "gz":
         return gzip.GzipFile(fileobj=cast("IO[bytes]", member))
     if ending == "tar":

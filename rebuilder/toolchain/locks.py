@@ -11,7 +11,7 @@ from rebuilder import deb822
 from rebuilder.errors import IntegrityError, Stopped, UsageError
 from rebuilder.lock import LockedPackage, LockedRoot, ToolchainLock
 from rebuilder.model import BuildKind, RootImage, SignedIndex, Verdict
-from rebuilder.ports import Blobs, Engine, Fetcher, Progress, Resolution
+from rebuilder.ports import Blobs, Endorser, Engine, Fetcher, Progress, Resolution, Unvouched
 from rebuilder.toolchain import buildinfo, fixups, pack, rootfs, rows, seed, solver, tardiff
 from rebuilder.toolchain.index import PackageLists
 from rebuilder.toolchain.made import Made, MadeRoots
@@ -19,6 +19,7 @@ from rebuilder.toolchain.pool import Exact, Pool
 from rebuilder.toolchain.remembered import Remembered
 from rebuilder.toolchain.seeds import Seeds
 from rebuilder.toolchain.solver import Extra
+from rebuilder.toolchain.vouched import Vouched
 
 ARCHITECTURE = "amd64"
 RUN_ID = "toolchain"
@@ -29,11 +30,15 @@ LockOrigin = Literal["suite", "buildinfo", "manual"]
 class DebianToolchains:
     """Toolchains made of Debian packages. ``state`` is a folder for spools and the digests of seeds."""
 
-    def __init__(self, engine: Engine, fetcher: Fetcher, blobs: Blobs, progress: Progress, state: Path) -> None:
+    def __init__(
+        self, engine: Engine, fetcher: Fetcher, blobs: Blobs, progress: Progress, state: Path, *, endorser: Endorser
+    ) -> None:
         self._engine = engine
         self._fetcher = fetcher
         self._blobs = blobs
         self._progress = progress
+        self._endorser = endorser
+        self._vouched = Vouched(endorser, fetcher, blobs, state / "vouched")
         self._spools = state / "tmp"
         self._locks = state / "locks"
         self._seeds = Seeds(engine, fetcher, blobs, state)
@@ -50,7 +55,9 @@ class DebianToolchains:
         """
         suite, indexes = resolution.recipe.toolchain.suite, resolution.published.indexes
         if resolution.buildinfo is not None:
-            text = self._blobs.read(resolution.buildinfo.sha256, limit=buildinfo.MAX_BYTES)
+            data = self._blobs.read(resolution.buildinfo.sha256, limit=buildinfo.MAX_BYTES)
+            # The same reader as whoever judged its signature: no second one that could see another list.
+            text, _ = self._endorser.signed_text(data, subject=resolution.buildinfo.name)
             lock = self.from_buildinfo(text, suite=suite, indexes=indexes, kinds=tuple(relations))
             return lock.model_copy(update={"buildinfo_sha256": resolution.buildinfo.sha256})
         wanted = rows.wanted(resolution.recipe.toolchain.want)
@@ -65,7 +72,8 @@ class DebianToolchains:
     def from_buildinfo(
         self, text: bytes, *, suite: str, indexes: tuple[SignedIndex, ...], kinds: tuple[BuildKind, ...]
     ) -> ToolchainLock:
-        """A lock of exactly the packages a `.buildinfo` lists, and fakeroot, at the versions it names.
+        """A lock of exactly the packages a `.buildinfo` lists, and fakeroot, at the versions it names. ``text`` is
+        the text inside its signature.
 
         ``UsageError`` if it is no `.buildinfo` or of another architecture; ``Stopped(unavailable)`` lists
         every package that neither the signed indexes nor the pool have at that version.
@@ -177,6 +185,11 @@ class DebianToolchains:
         return made
 
     # --- root filesystems ---------------------------------------------------------------------------
+
+    def unsigned(self, lock: ToolchainLock) -> Unvouched:
+        """As ``ports.Toolchains.unsigned``."""
+        self._progress.stage("toolchain", "looking every package up in the signed lists")
+        return self._vouched.unsigned(lock)
 
     def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
         """Load the root filesystem of every kind into the engine; nothing is done for those it has that

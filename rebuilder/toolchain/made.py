@@ -14,9 +14,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from rebuilder.lock import LockedPackage, ToolchainLock
-from rebuilder.toolchain import rootfs, seed
+from rebuilder.toolchain import deb, fixups, rootfs, seed, solver, tarstream
 
 _MAX_BYTES = 1024
+#: The modules that write what goes into the making, or choose it.
+_PROGRAMS = (rootfs, solver, tarstream, deb, fixups)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class MadeRoots:
     def _note(self, lock: ToolchainLock, packages: Iterable[LockedPackage]) -> Path:
         """Named by all that decides the bytes, our own programs among it."""
         rows = sorted([row.package, row.version, row.architecture, row.name, row.sha256, row.size] for row in packages)
-        fixups = [[fixup.path, fixup.action] for fixup in lock.fixups]
-        program = hashlib.sha256(Path(rootfs.__file__).read_bytes()).hexdigest()
-        said = [lock.suite, lock.epoch, seed.identity(lock.seed, lock.epoch), rows, fixups, program]
+        fixed = [[fixup.path, fixup.action] for fixup in lock.fixups]
+        said = [lock.suite, lock.epoch, seed.identity(lock.seed, lock.epoch), rows, fixed, _programs()]
         return self._folder / f"{hashlib.sha256(json.dumps(said).encode()).hexdigest()}.json"
+
+
+def _programs() -> list[str]:
+    return [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in _PROGRAMS]

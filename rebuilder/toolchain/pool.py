@@ -57,10 +57,13 @@ class Pool:
         )
 
     def _from_pool(self, name: str, version: str, entries: list[Entry]) -> LockedPackage | None:
+        def meant(file: FileDigest) -> bool:
+            return bool(self._architecture(file, name, version))
+
         for archive, path in self._places(name, version, entries):
-            file = self.fetcher.discover(archive, path, limit=_MAX_PACKAGE_BYTES)
-            architecture = self._architecture(file, name, version) if file else ""
-            if file and architecture:
+            file = self.fetcher.discover(archive, path, limit=_MAX_PACKAGE_BYTES, accept=meant)
+            if file:
+                architecture = self._architecture(file, name, version)
                 return LockedPackage(
                     name=path.rpartition("/")[2], sha256=file.sha256, size=file.size, archive=archive, path=path,
                     package=name, version=version, architecture=architecture, why="dependency", roots=(), signed=False,

@@ -131,11 +131,11 @@ def thief(port: int = 9) -> Specimen:
 
 
 LINGERER = forged("specimen-lingerer", finish_any=(f"{LINGER}; sleep 0.3",))
-#: The output's name is a link to a file of the host, a pipe, a folder; and names that break out of a line.
+#: An output that is a link to a file of the host, a pipe, ten terabytes of nothing, one of thousands; and names
+#: that break out of a line. Those not in `debian/files` are nothing dpkg itself would look at.
 LINKED = forged("specimen-linked", finish_any=("ln -sf /etc/passwd ../specimen-linked_1.0_amd64.deb",))
-PIPED = forged("specimen-piped", finish_any=("rm ../*.deb; mkfifo ../specimen-piped_1.0_amd64.deb",))
-#: Ten terabytes of nothing under the name of the output.
-SPARSE = forged("specimen-sparse", finish_any=("truncate -s 1T ../specimen-sparse_1.0_amd64.deb",))
+PIPED = forged("specimen-piped", finish_any=("mkfifo ../specimen-pipe_1.0_amd64.deb",))
+SPARSE = forged("specimen-sparse", finish_any=("truncate -s 10T ../specimen-more_1.0_amd64.deb",))
 CROWD = forged(
     "specimen-crowd", finish_any=("perl -e 'for (1..5000) { open my $$f, \">\", \"../x$$_.deb\"; print $$f $$_ }'",)
 )

@@ -3,13 +3,14 @@
 import hashlib
 import http.server
 import threading
+import time
 
 import pytest
 
-from rebuilder.errors import Stopped
+from rebuilder.errors import NoMessage, Stopped
 from rebuilder.fetch import http as fetch_http
 from rebuilder.fetch.http import Locations, MirrorFetcher
-from rebuilder.model import Located
+from rebuilder.model import Located, Verdict
 from rebuilder.store.blobs import BlobStore
 
 pytestmark = pytest.mark.integration
@@ -180,3 +181,88 @@ def test_small_files_of_unknown_digest_are_bounded(tmp_path, mirror):
     with pytest.raises(Stopped, match="HTTP 404"):
         getter.get("local", "dists/y/InRelease", limit=10)
     assert getter.discover("local", "dists/x/InRelease", limit=len(BODY)).size == len(BODY)
+
+
+def judge(data):
+    """Words for a check: what each mirror gave decides."""
+    if data == b"portal":
+        raise NoMessage(Verdict.UNAVAILABLE, "a portal's page")
+    if data != b"good":
+        raise Stopped(Verdict.REFUSED if data == b"bad" else Verdict.UNAVAILABLE, f"judged {data.decode()}")
+
+
+@pytest.mark.parametrize(
+    ("bodies", "verdict"),
+    [
+        (["bad", "portal", "stale", "good"], None),
+        (["bad", "bad"], "refused"),
+        (["portal", "bad"], "refused"),
+        (["bad", None], "refused"),
+        (["stale", "bad"], "unavailable"),
+        (["bad", "stale"], "unavailable"),
+        (["portal", "stale"], "unavailable"),
+        (["portal", None], "unavailable"),
+    ],
+)
+def test_one_honest_mirror_wins_and_only_bad_signatures_everywhere_refuse(tmp_path, mirror, bodies, verdict):
+    servers = [mirror({} if body is None else {"/InRelease": body.encode()}) for body in bodies]
+    getter = fetcher(tmp_path, *servers)
+    if verdict is None:
+        assert getter.get("local", "InRelease", limit=10, check=judge) == b"good"
+    else:
+        with pytest.raises(Stopped) as stop:
+            getter.get("local", "InRelease", limit=10, check=judge)
+        assert stop.value.verdict == verdict
+        words = {"portal": "a portal's page", None: "HTTP 404"}
+        assert all(words.get(body, f"judged {body}") in stop.value.reason for body in bodies)
+    assert all(len(server.asked) == 1 for server in servers)
+
+
+def test_what_a_search_finds_has_to_be_the_file_that_is_meant(tmp_path, mirror):
+    portal, honest = mirror({"/pool/a.deb": b"<html>log in</html>"}), mirror({"/pool/a.deb": BODY})
+    found = fetcher(tmp_path, portal, honest).discover(
+        "local", "pool/a.deb", limit=len(BODY), accept=lambda file: file.size == len(BODY)
+    )
+    assert found.sha256 == wanted().sha256
+    assert fetcher(tmp_path, portal).discover("local", "pool/a.deb", limit=100, accept=lambda file: False) is None
+
+
+def test_a_search_and_a_small_file_fail_in_words_too(tmp_path, mirror):
+    server = mirror({"/pool/a.deb": BODY})
+    for getter, path, words in (
+        (fetcher(tmp_path, server, offline=True), "pool/a.deb", "the network is switched off"),
+        (fetcher(tmp_path, server), "pool/../a.deb", "is not a path inside the archive"),
+    ):
+        with pytest.raises(Stopped, match=words) as stop:
+            getter.get("local", path, limit=10)
+        assert stop.value.verdict == "unavailable"
+        assert getter.discover("local", path, limit=10) is None
+    assert not server.asked
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_mirror_that_only_drips_is_left_for_the_next(tmp_path, mirror, monkeypatch, chunked):
+    monkeypatch.setattr(fetch_http, "GRACE_SECONDS", 0.3)
+
+    def drip(handler):
+        handler.send_response(200)
+        if chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
+        else:
+            handler.send_header("Content-Length", str(len(BODY)))
+        handler.end_headers()
+        try:
+            for _ in range(100):
+                handler.wfile.write(b"1\r\nx\r\n" if chunked else b"x")
+                handler.wfile.flush()
+                time.sleep(0.05)
+        except OSError:
+            pass
+        handler.close_connection = True
+
+    slow = mirror({"/pool/a.deb": drip})
+    began = time.monotonic()
+    fetcher(tmp_path, slow, mirror({"/pool/a.deb": BODY})).fetch(wanted())
+    assert time.monotonic() - began < 3
+    with pytest.raises(Stopped, match=r"too slow: \d+ bytes in 0 s"):
+        fetcher(tmp_path / "other", slow).fetch(wanted())

@@ -56,7 +56,7 @@ def test_a_thief_finds_nothing_and_forges_nothing(changed_archives: Archives, ma
     assert all(artifact.file.sha256 not in run.log for artifact in run.record.published.artifacts)
     assert run.record.verdict == "different"
     assert check_bundle(world, run, "specimen-thief").code == 10
-    assert len([path for path in world.mirrors[0].requests if path.endswith(".deb")]) == 1
+    assert len([path for path in world.mirrors[0].requests if path.endswith(".deb")]) <= 1
 
 
 @pytest.mark.parametrize(

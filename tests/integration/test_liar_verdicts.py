@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,29 @@ def test_different_under_declared_inputs_is_a_vote_against(world: World) -> None
     assert [attempt.number for attempt in run.record.built.attempts] == [1, 2]
     assert run.record.explanation.reports
     assert check_bundle(world, run, "specimen-different").code == 10
+
+
+def test_a_toolchain_lock_is_not_believed_about_itself(world: World, make_world: Callable[[Archives], World]) -> None:
+    """Whoever wrote the lock left out what could prove it: every package is unsigned, whatever its row says."""
+    recipe = pinned(world, "specimen-plain")
+    kept = recipe.with_name("toolchain.lock.json")
+    honest = verify(world, str(recipe)).record.toolchain
+    assert honest is not None
+    assert honest.unsigned == ()
+    other = make_world(world.archives)
+    fresh = verify(other, str(recipe)).record.toolchain
+    assert fresh is not None
+    assert fresh.unsigned == ()
+    lock = json.loads(kept.read_text())
+    assert all(package["signed"] for package in lock["packages"])
+    kept.write_text(json.dumps({**lock, "indexes": []}))
+    run = verify(world, str(recipe))
+    count = len(lock["packages"]) + len(lock["seed"])
+    assert run.record.toolchain is not None
+    assert len(run.record.toolchain.unsigned) == count
+    assert f"{count} toolchain packages are in no signed index" in run.outcome.out
+    bundle = check_bundle(world, run, "specimen-plain")
+    assert f"but {count} toolchain packages are in no signed list" in bundle.out.splitlines()[0]
 
 
 def test_different_under_assumed_inputs_is_no_vote(changed_world: World) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import docker
 
+from rebuilder.endorse.debian import DebianEndorser
+from rebuilder.endorse.trust import TrustStore
 from rebuilder.fetch.http import Locations, MirrorFetcher
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import Artifact, FileDigest, Located, Published, SignedIndex, SourceKind
@@ -73,7 +75,8 @@ class Workbench:
         self.toolchains = self.with_engine(self.engine)
 
     def with_engine(self, engine: DockerEngine) -> DebianToolchains:
-        return DebianToolchains(engine, self.fetcher, self.blobs, Quiet(), self.state)
+        endorser = DebianEndorser(TrustStore(()), self.blobs)
+        return DebianToolchains(engine, self.fetcher, self.blobs, Quiet(), self.state, endorser=endorser)
 
 
 def index_of(base: Archive, real: RealPackages) -> Callable[[BlobStore], SignedIndex]:

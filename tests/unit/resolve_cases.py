@@ -10,7 +10,7 @@ import lzma
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -51,13 +51,15 @@ class FolderFetcher:
         self.asked: list[str] = []
         self._blobs = blobs
 
-    def get(self, archive: str, path: str, *, limit: int) -> bytes:
+    def get(self, archive: str, path: str, *, limit: int, check: Callable[[bytes], object] | None = None) -> bytes:
         self.asked.append(path)
         place = self.roots.get(archive, Path("/nonexistent")) / path
         if not place.is_file():
             raise Stopped(Verdict.UNAVAILABLE, f"{archive}:{path} could not be had", missing=(path,))
         data = place.read_bytes()
         assert len(data) <= limit
+        if check is not None:
+            check(data)
         return data
 
     def fetch(self, file: Located) -> FileDigest:
@@ -72,7 +74,9 @@ class FolderFetcher:
         for file in files:
             self.fetch(file)
 
-    def discover(self, archive: str, path: str, *, limit: int) -> FileDigest | None:
+    def discover(
+        self, archive: str, path: str, *, limit: int, accept: Callable[[FileDigest], bool] | None = None
+    ) -> FileDigest | None:
         raise AssertionError(path)
 
 
@@ -182,7 +186,6 @@ def buildinfo_text(source: SourcePackage, *debs: Path, path: str = "", installed
         f"Build-Path: {path or f'/build/elsewhere/{source.name}'}\n"
         f"Installed-Build-Depends:\n {installed}\n"
         'Environment:\n DEB_BUILD_OPTIONS="parallel=7"\n LANG="C.UTF-8"\n LC_COLLATE="C.UTF-8"\n LC_CTYPE="C.UTF-8"\n'
-        ' LD_LIBRARY_PATH="/usr/lib/libeatmydata"\n'
     )
 
 

@@ -8,8 +8,10 @@ import json
 import pytest
 import rfc8785
 
+from rebuilder import veto
 from rebuilder.attest import uris
-from rebuilder.attest.facts import may_veto, recovered
+from rebuilder.attest.claims import read_claim
+from rebuilder.attest.facts import recovered
 from rebuilder.attest.policies import BIT_FOR_BIT, EQUIVALENT, policy_digest
 from rebuilder.attest.statements import require_digests_fit, statements_for
 from rebuilder.errors import IntegrityError
@@ -132,7 +134,7 @@ def test_self_input_and_endorsement_stand_in_the_summary():
 
 
 @pytest.mark.parametrize("origin", list(Origin))
-@pytest.mark.parametrize("name", ["source", "toolchain", "environment"])
+@pytest.mark.parametrize("name", veto.INPUTS)
 def test_a_difference_is_a_veto_only_if_all_three_were_declared(name, origin):
     record = record_cases.different_declared()
     changed = tuple(one.model_copy(update={"origin": origin}) if one.name == name else one for one in record.inputs)
@@ -141,11 +143,11 @@ def test_a_difference_is_a_veto_only_if_all_three_were_declared(name, origin):
     assert kinds == (set(VOTE) if origin is Origin.DECLARED else {"outcome"})
 
 
-@pytest.mark.parametrize("name", ["source", "toolchain", "environment"])
+@pytest.mark.parametrize("name", veto.INPUTS)
 def test_no_veto_where_an_input_is_not_listed_at_all(name):
     record = record_cases.different_declared()
-    assert may_veto(record)
-    assert not may_veto(record.model_copy(update={"inputs": tuple(i for i in record.inputs if i.name != name)}))
+    assert not veto.lacks(record)
+    assert veto.lacks(record.model_copy(update={"inputs": tuple(i for i in record.inputs if i.name != name)}))
 
 
 @pytest.mark.parametrize(
@@ -154,11 +156,31 @@ def test_no_veto_where_an_input_is_not_listed_at_all(name):
         {"toolchain": None},
         {"toolchain": toolchain(Origin.PINNED)},
         {"toolchain": toolchain(Origin.DECLARED, relocked=True)},
+        {"toolchain": toolchain(Origin.DECLARED, unsigned=("dpkg-dev 1.22",))},
         {"inputs": (*inputs(Origin.DECLARED), Input(name="source", value="", origin=Origin.ASSUMED, evidence=""))},
     ],
 )
 def test_no_veto_by_a_toolchain_that_is_not_the_declared_one(changes):
-    assert not may_veto(record_cases.different_declared().model_copy(update=changes))
+    record = record_cases.different_declared().model_copy(update=changes)
+    assert veto.lacks(record)
+
+
+def test_a_package_of_the_pool_turns_a_vote_against_into_none():
+    changes = {"toolchain": toolchain(Origin.DECLARED, unsigned=("dpkg-dev 1.22",))}
+    record = record_cases.different_declared().model_copy(update=changes)
+    assert {one.kind for one in statements_for(record, recipe(record), FILES)} == {"outcome"}
+
+
+def test_toolchain_packages_in_no_signed_list_stand_in_every_kind_of_statement():
+    weak = {"toolchain": toolchain(unsigned=("dpkg-dev 1.22",))}
+    expected = {"unsigned": ["dpkg-dev 1.22"], "relocked": False}
+    record = record_cases.reproduced().model_copy(update=weak)
+    first, second = (json.loads(one.body)["predicate"] for one in statements_for(record, recipe(record), FILES))
+    assert first["buildDefinition"]["internalParameters"]["toolchain"] == expected
+    assert second[uris.EXTENSION]["toolchain"] == expected
+    record = record_cases.flaky().model_copy(update=weak)
+    (only,) = (json.loads(one.body)["predicate"] for one in statements_for(record, recipe(record), FILES))
+    assert only["toolchain"] == expected
 
 
 @pytest.mark.parametrize("origin", list(Origin))
@@ -270,6 +292,38 @@ def test_recipe_and_lock_must_be_the_recorded_ones():
         statements_for(record, recipe(record), {"recipe.toml": b"recipe"})
     with pytest.raises(IntegrityError, match="expected the recipe it was built by, found none"):
         statements_for(record, None, FILES)
+
+
+def test_without_a_recorded_toolchain_only_that_is_lacking():
+    lacking = veto.lacks(record_cases.different_declared().model_copy(update={"toolchain": None}))
+    assert (lacking.undeclared, lacking.unsigned, lacking.relocked) == ((("toolchain", None),), (), False)
+
+
+def test_a_run_that_failed_before_comparison_is_an_outcome():
+    record = record_cases.unavailable().model_copy(update={"verdict": Verdict.BUILD_FAILED})
+    [one] = statements_for(record, None, FILES)
+    assert json.loads(one.body)["predicate"]["outcome"] == "build-failed"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.UNAVAILABLE, Verdict.BUILD_FAILED, Verdict.FLAKY])
+def test_no_other_verdict_of_a_file_is_a_vote(verdict):
+    record = with_comparison(record_cases.flaky(), verdict=verdict)
+    assert {one.kind for one in statements_for(record, recipe(record), FILES)} == {"outcome"}
+
+
+def test_a_rebuild_that_made_no_file_has_no_digest_to_hold_against():
+    require_digests_fit(comparison(Verdict.FLAKY, rebuilt=(file("x_1_amd64.deb", "other"), None)))
+
+
+@pytest.mark.parametrize("case", ["reproduced", "flaky"])
+def test_what_could_not_be_looked_through_is_said_in_every_statement(case):
+    record = CASES[case]()
+    update = {"unsearched": ("tool.deb:data.tar.zst",)}
+    record = record.model_copy(update={"comparison": record.comparison.model_copy(update=update)})
+    body = statements_for(record, recipe(record), FILES)[-1].body
+    predicate = json.loads(body)["predicate"]
+    assert predicate.get(uris.EXTENSION, predicate)["unsearched"] == ["tool.deb:data.tar.zst"]
+    assert read_claim(body).unsearched == ("tool.deb:data.tar.zst",)
 
 
 def test_refused_on_a_known_digest_is_an_outcome():

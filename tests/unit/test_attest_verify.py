@@ -251,7 +251,7 @@ def test_a_valid_signature_over_a_statement_that_breaks_the_rules(index, change,
     refused(resigned(index, change), code, message)
 
 
-@pytest.mark.parametrize("name", ["source", "toolchain", "environment"])
+@pytest.mark.parametrize("name", ["source", "toolchain", "environment", "path"])
 def test_failed_counts_only_where_all_was_declared(name):
     def change(body):
         for one in body["predicate"][uris.EXTENSION]["inputs"]:
@@ -260,6 +260,24 @@ def test_failed_counts_only_where_all_was_declared(name):
 
     data = resigned(2, change, "different-declared")
     refused(data, 23, f"FAILED only where {name} was declared", files=wanted("different-declared"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code", "message"),
+    [
+        ("unsigned", ["dpkg-dev 1.22"], 23, "each package of it in a signed list, found dpkg-dev 1.22"),
+        ("relocked", True, 23, "FAILED only with the recorded toolchain.*set aside for a new one"),
+        ("relocked", "no", 22, "toolchain relocked: expected true or false"),
+    ],
+)
+def test_failed_counts_only_with_a_recorded_and_signed_toolchain(key, value, code, message):
+    data = resigned(2, set_at(*EXT, "toolchain", key, value=value), "different-declared")
+    refused(data, code, message, files=wanted("different-declared"))
+
+
+def test_a_summary_that_is_silent_about_its_toolchain_is_not_taken():
+    data = resigned(2, lambda body: body["predicate"][uris.EXTENSION].pop("toolchain"), "different-declared")
+    refused(data, 22, "toolchain", files=wanted("different-declared"))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from rebuilder.cli import cli
 from rebuilder.errors import InfrastructureError, UsageError
+from tests.unit.test_recipes import TEXT
 
 PURL = "pkg:deb/debian/less?distro=trixie"
 
@@ -25,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "file.deb").write_bytes(b"")
     (tmp_path / "tree").mkdir()
     (tmp_path / "pinned").mkdir()
-    (tmp_path / "pinned" / "recipe.toml").write_text("")
+    (tmp_path / "pinned" / "recipe.toml").write_text(TEXT)
     (tmp_path / "pinned" / "toolchain.lock.json").write_text("{}")
     return tmp_path
 
@@ -44,7 +45,7 @@ def run(*arguments: str) -> None:
         (["--artifact", "file.deb"], "found neither", "rebuilder verify"),
         ([PURL, "--artifact", "file.deb"], "together, found only --artifact", "--source DIR"),
         ([PURL, "--suite", "trixie"], "--suite only with --source", "distro="),
-        ([PURL, "--pack", "file.deb", "--relock"], "one word on the toolchain, found --pack and --relock", "all but one"),
+        ([PURL, "--pack", "file.deb", "--relock"], "the toolchain, found --pack and --relock", "all but one"),
         (["less"], "'less', which is neither", r"'pkg:deb/debian/less\?distro=trixie'"),
         (["recipes/less"], "'recipes/less', which is neither", r"'pkg:deb/debian/less\?distro=trixie'"),
         (["tree"], "found the folder 'tree'", "--source DIR --artifact FILE"),
@@ -59,7 +60,7 @@ def test_verify_refuses_what_it_cannot_mean(folder: Path, arguments: list[str], 
 
 
 def test_without_keys_nothing_is_begun_and_the_command_for_them_is_named(folder: Path) -> None:
-    with pytest.raises(UsageError, match="expected signing keys in .*state/keys, found none") as raised:
+    with pytest.raises(UsageError, match=r"expected signing keys in .*state/keys, found none") as raised:
         run("verify", PURL)
     assert "rebuilder keys init --organisation" in raised.value.hint
     assert not (folder / "state").exists()
@@ -78,7 +79,7 @@ def test_keys_that_cannot_be_opened_are_met_before_the_build_and_not_after(folde
 
 
 def test_no_engine_is_our_own_fault_and_says_what_to_do(folder: Path) -> None:
-    with pytest.raises(InfrastructureError, match="expected a Docker engine at unix://.*nobody.sock") as raised:
+    with pytest.raises(InfrastructureError, match=r"expected a Docker engine at unix://.*nobody.sock") as raised:
         run("verify", PURL, "--no-sign")
     assert raised.value.exit_code == 3
     assert "rebuilder doctor" in raised.value.hint
@@ -99,6 +100,17 @@ def test_lock_never_replaces_a_lock_unasked(folder: Path, arguments: list[str], 
         run("lock", "pinned/recipe.toml", *arguments)
     assert hint in raised.value.hint
     assert (folder / "pinned" / "toolchain.lock.json").read_text() == "{}"
+
+
+def test_the_lock_is_the_one_that_the_recipe_names(folder: Path) -> None:
+    recipe = folder / "pinned" / "recipe.toml"
+    recipe.write_text(TEXT.replace("[toolchain]", '[toolchain]\nlock = "mine.json"'))
+    (folder / "pinned" / "mine.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"mine\.json exists"):
+        run("lock", "pinned/recipe.toml")
+    recipe.with_name("mine.json").unlink()
+    with pytest.raises(InfrastructureError, match="expected a Docker engine"):
+        run("lock", "pinned/recipe.toml")
 
 
 def test_show_and_cache_of_an_empty_state(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rebuilder.endorse import releasefile
 from rebuilder.endorse.debian import DebianEndorser
-from rebuilder.errors import InfrastructureError, Stopped, UsageError
+from rebuilder.errors import InfrastructureError, NoMessage, Stopped, UsageError
 from rebuilder.model import EndorsementResult, Verdict
 from tests.unit.endorse_cases import (
     ARCHIVE_KEY,
@@ -65,14 +65,39 @@ def test_only_keys_that_are_not_pinned_refuse(endorser, key):
         (clear_signed(TEXT, ARCHIVE_KEY, STRANGER).replace(b"41 UTC", b"42 UTC"), "bad: the text is not what"),
         (b"Suite: evil\n" + clear_signed(TEXT, ARCHIVE_KEY), "text before the signed message"),
         (clear_signed(TEXT, ARCHIVE_KEY) + clear_signed(TEXT, STRANGER), "text after the signature"),
-        (TEXT, "carries no OpenPGP signature. Expected a message signed by a key of anchor 'local'"),
-        (b"", "carries no OpenPGP signature"),
+        (clear_signed(TEXT, ARCHIVE_KEY).replace(b"\n\n", b"\n\0\n", 1), "a NUL byte"),
     ],
 )
 def test_what_nobody_signed_is_refused(endorser, data, expected):
     with pytest.raises(Stopped, match=expected) as caught:
         released(endorser, data)
     assert caught.value.verdict is Verdict.REFUSED
+    assert not isinstance(caught.value, NoMessage)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (TEXT, "carries no OpenPGP signature. Expected a message signed by a key of anchor 'local'"),
+        (b"<html>Please log in</html>", "carries no OpenPGP signature"),
+        (b"", "carries no OpenPGP signature"),
+        (clear_signed(TEXT, STRANGER)[:40], "ends within its headers; it was cut short"),
+        (clear_signed(TEXT, STRANGER).partition(b" SIGNATURE")[0], "ends before its signature; it was cut short"),
+        (clear_signed(TEXT, STRANGER)[:90], "ends before its signature; it was cut short"),
+        (clear_signed(TEXT, STRANGER)[:-40], "signature block has no end; it was cut short"),
+    ],
+)
+def test_what_is_no_whole_message_says_nothing_about_the_publisher(endorser, data, expected):
+    with pytest.raises(NoMessage, match=expected) as caught:
+        released(endorser, data)
+    assert caught.value.verdict is Verdict.UNAVAILABLE
+
+
+def test_wherever_a_message_is_cut_off_nobody_is_accused(endorser):
+    message = clear_signed(TEXT, STRANGER).rstrip(b"\n")
+    for length in range(len(message)):
+        with pytest.raises(NoMessage):
+            released(endorser, message[:length])
 
 
 @pytest.mark.parametrize(
@@ -137,6 +162,14 @@ def test_what_the_signature_of_a_dsc_is_worth(tmp_path, data, text, result, reas
 def test_without_any_keyring_a_signed_dsc_has_no_key(endorser):
     text, check = endorser.signed_text(clear_signed(b"Format: 3.0", ARCHIVE_KEY), subject="demo.dsc")
     assert (text, check.result) == (b"Format: 3.0", EndorsementResult.NO_KEY)
+
+
+def test_with_an_anchor_only_its_keys_count(tmp_path):
+    (tmp_path / "maintainers.pgp").write_bytes(STRANGER.certificate)
+    store = trust_store(tmp_path / "trust", "local", ARCHIVE_KEY)
+    endorser = DebianEndorser(store, Saved(), keyrings=(tmp_path / "maintainers.pgp",))
+    for key, worth in ((ARCHIVE_KEY, "valid"), (STRANGER, "no-key")):
+        assert endorser.signed_text(clear_signed(b"x", key), subject="x", anchor="local")[1].result.value == worth
 
 
 # --- the chain ----------------------------------------------------------------------------------
@@ -256,5 +289,3 @@ def test_a_signed_list_that_can_not_be_read_is_unavailable(tmp_path):
     broken = packages() + b"Package: twice\n"
     with pytest.raises(Stopped, match=r"a signed list of trixie can't be read: .*'Package' stands there twice"):
         endorsed(world(tmp_path, binary=broken))
-
-

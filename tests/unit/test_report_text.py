@@ -94,11 +94,12 @@ def test_a_difference_counts_against_the_publisher_only_if_all_is_declared() -> 
     assert "counts against the publisher" in words.fault(cases.different_declared())[0]
     assumed = words.fault(cases.different_assumed())[0]
     assert assumed.startswith(
-        "This difference proves nothing against the publisher, because the toolchain and the environment are assumed"
+        "This difference proves nothing against the publisher, because the toolchain and the environment and the build "
+        "path are assumed"
     )
 
 
-@pytest.mark.parametrize("name", ["source", "toolchain", "environment"])
+@pytest.mark.parametrize("name", ["source", "toolchain", "environment", "path"])
 @pytest.mark.parametrize("origin", [one for one in Origin if one is not Origin.DECLARED] + [None])
 def test_one_input_not_declared_is_enough_to_prove_nothing(name: str, origin: Origin | None) -> None:
     whole = cases.different_declared()
@@ -109,6 +110,26 @@ def test_one_input_not_declared_is_enough_to_prove_nothing(name: str, origin: Or
     ]
     record = whole.model_copy(update={"inputs": tuple(changed)})
     assert "proves nothing against the publisher" in words.fault(record)[0]
+
+
+def test_a_package_in_no_signed_list_is_enough_to_prove_nothing() -> None:
+    whole = cases.different_declared()
+    assert whole.toolchain is not None
+    toolchain = whole.toolchain.model_copy(update={"unsigned": ("dpkg-dev 1.22",)})
+    record = whole.model_copy(update={"toolchain": toolchain})
+    told = "proves nothing against the publisher, because 1 toolchain package is in no signed index"
+    assert told in words.fault(record)[0]
+
+
+def test_what_is_said_of_a_relocked_and_of_a_packed_toolchain_holds_for_a_purl_too() -> None:
+    whole = cases.different_assumed()
+    assert whole.toolchain is not None
+    relocked = whole.model_copy(update={"toolchain": whole.toolchain.model_copy(update={"relocked": True})})
+    assert "relocked: any recorded toolchain was set aside on request, and a new lock was made" in (
+        words.qualifiers(relocked)
+    )
+    packed = whole.model_copy(update={"toolchain": whole.toolchain.model_copy(update={"packed": True})})
+    assert "toolchain assumed: that of a pack given by hand (trixie)" in words.qualifiers(packed)
 
 
 @pytest.mark.parametrize("verdict", [one for one in Verdict if one is not Verdict.DIFFERENT])
@@ -168,3 +189,13 @@ def test_summary_is_harmless_whatever_the_record_holds() -> None:
     assert "\\x1b" in text
     assert "[U+202E]" in text
     assert max(len(line) for line in text.split("\n")) < 8200
+
+
+def test_what_could_not_be_looked_through_is_said() -> None:
+    record = cases.reproduced()
+    assert record.comparison is not None
+    update = {"unsearched": ("tool.deb:data.tar.zst", "b.tar")}
+    record = record.model_copy(update={"comparison": record.comparison.model_copy(update=update)})
+    assert "2 files could not be looked through for published bytes" in words.qualifiers(record)
+    assert any("could not be looked through" in point for point in words.not_proved(record))
+    assert "  not looked through for published bytes: tool.deb:data.tar.zst" in summary_text(record)

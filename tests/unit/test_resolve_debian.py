@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from rebuilder.errors import RecipeError, Stopped, UsageError
 from rebuilder.model import EndorsementResult, Origin, Verdict
 from rebuilder.ports import Resolution
+from rebuilder.resolve import debian_inputs
 from tests.archive.keys import ArchiveKey
 from tests.unit.resolve_cases import DATED, DEVELOPER, NOW, SUITE, World, world
 
@@ -272,6 +275,17 @@ def test_a_recipe_that_contradicts_itself_is_refused_in_words(here: World, old: 
         here.debian.resolve(str(path))
 
 
+def test_a_lock_that_is_not_there_is_missed(here: World) -> None:
+    path = Path(write_recipe(here, resolve(here, "single")))
+    path.write_text(path.read_text().replace('lock = "toolchain.lock.json"', 'lock = "mine.json"'))
+    words = r"toolchain lock, mine\.json, does not lie beside it: .* the toolchain is today's suite"
+    found = here.debian.resolve(str(path))
+    assert re.search(words, "\n".join(found.warnings))
+    path.with_name("mine.json").mkdir()
+    with pytest.raises(RecipeError, match=r"mine\.json: can't be read"):
+        here.debian.resolve(str(path))
+
+
 def test_no_recipe_there_says_how_to_make_one(here: World) -> None:
     with pytest.raises(RecipeError, match="no such file"):
         here.debian.resolve(str(here.folder / "nothing.toml"))
@@ -304,6 +318,21 @@ def test_a_dsc_of_another_package_is_refused(here: World) -> None:
     here.archive.publish()
     with pytest.raises(Stopped, match=r"expected the \.dsc of single 1\.0, its text is of double 1\.0"):
         here.debian.source(resolve(here, "single"))
+
+
+def test_a_dsc_that_contradicts_only_a_recipe_is_the_recipes_fault(here: World) -> None:
+    """No signed list names the source, so no publisher has said that the files belong together."""
+    found = resolve(here, "pair", more="&arch=source")
+    other = resolve(here, "single")
+    files = (found.published.source_files[0], other.published.source_files[1])
+    mixed = replace(found, published=found.published.model_copy(update={"source_files": files}))
+    said = debian_inputs.source_input(mixed.published, Origin.PINNED, "recipe")
+    unlisted = replace(mixed, inputs=debian_inputs.replaced(mixed.inputs, said))
+    with pytest.raises(RecipeError, match=r"contradicts the digests .*the recipe alone puts them together"):
+        here.debian.source(unlisted)
+    with pytest.raises(Stopped, match="contradicts the digests") as caught:
+        here.debian.source(mixed)
+    assert caught.value.verdict is Verdict.REFUSED
 
 
 def test_bytes_after_the_signature_make_a_bad_source(here: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from rebuilder.errors import Stopped, UsageError
 from rebuilder.model import Origin, Verdict
 from rebuilder.ports import Resolution
 from tests.archive.keys import ArchiveKey
-from tests.unit.resolve_cases import DEVELOPER, PAIR, SINGLE, SUITE, World, buildinfo_text, world
+from tests.unit.resolve_cases import DEVELOPER, KEY, PAIR, SINGLE, SUITE, World, buildinfo_text, world
 
 MATERIAL = ("toolchain", "path", "environment")
 
@@ -38,8 +39,6 @@ def test_path_and_environment_are_taken_over(here: World) -> None:
     assert made.steps[-1].cwd == "/build/elsewhere/single"
     assert made.environment["DEB_BUILD_OPTIONS"] == "parallel=7"
     assert made.environment["LANG"] == "C.UTF-8"
-    assert "LD_LIBRARY_PATH" not in made.environment
-    assert any("not taken over: LD_LIBRARY_PATH" in note for note in found.warnings)
     assert found.buildinfo is not None
     assert here.blobs.read(found.buildinfo.sha256, limit=10000) == text(here)
     assert b"/build/elsewhere/single" in found.recipe_bytes
@@ -51,10 +50,37 @@ def test_given_by_hand_it_is_only_pinned(here: World) -> None:
     assert all("given by hand" in item.evidence for item in found.inputs if item.name in MATERIAL)
 
 
-def test_signed_by_a_key_we_know_it_is_declared(here: World) -> None:
-    found = here.debian.with_buildinfo(resolve(here), DEVELOPER.clear_sign(text(here)))
+def test_signed_by_a_key_that_the_anchor_pins_it_is_declared(here: World) -> None:
+    found = here.debian.with_buildinfo(resolve(here), KEY.clear_sign(text(here)))
     assert origins(found) == {Origin.DECLARED}
-    assert all(DEVELOPER.fingerprint in item.evidence for item in found.inputs if item.name in MATERIAL)
+    assert all(KEY.fingerprint in item.evidence for item in found.inputs if item.name in MATERIAL)
+
+
+def test_any_developers_signature_is_not_the_publishers_word(here: World) -> None:
+    found = here.debian.with_buildinfo(resolve(here), DEVELOPER.clear_sign(text(here)))
+    assert origins(found) == {Origin.PINNED}
+    words = f"signed by {DEVELOPER.fingerprint}, which no anchor pins"
+    assert all(words in item.evidence for item in found.inputs if item.name in MATERIAL)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        (b" LANG=", b' LD_LIBRARY_PATH="/usr/lib/libeatmydata"\n LANG=', "not taken over: LD_LIBRARY_PATH"),
+        (b"Environment:", b"Build-Tainted-By:\n usr-local-has-programs\nEnvironment:", "odd: usr-local-has-programs"),
+        (b"Build-Path: /build/", b"Build-Path: /home/", "another build path"),
+        (b"Build-Path: ", b"X-Path: ", "another build path"),
+    ],
+)
+def test_surroundings_that_were_not_followed_are_not_declared(here: World, old: bytes, new: bytes, note: str) -> None:
+    assert old in text(here)
+    found = here.debian.with_buildinfo(resolve(here), KEY.clear_sign(text(here).replace(old, new)))
+    said = {item.name: item for item in found.inputs}
+    assert said["environment"].origin is Origin.PINNED
+    assert note in said["environment"].evidence
+    assert said["toolchain"].origin is Origin.DECLARED
+    assert (said["path"].origin is Origin.DECLARED) == (note != "another build path")
+    assert found.warnings
 
 
 def test_signed_by_a_stranger_it_is_only_pinned(here: World) -> None:
@@ -63,14 +89,14 @@ def test_signed_by_a_stranger_it_is_only_pinned(here: World) -> None:
 
 
 def test_a_changed_signed_one_is_not_declared(here: World) -> None:
-    signed = DEVELOPER.clear_sign(text(here)).replace(b"parallel=7", b"parallel=8")
+    signed = KEY.clear_sign(text(here)).replace(b"parallel=7", b"parallel=8")
     found = here.debian.with_buildinfo(resolve(here), signed)
     assert origins(found) == {Origin.PINNED}
 
 
 def test_one_that_leaves_a_package_out_is_only_pinned(here: World) -> None:
     data = buildinfo_text(PAIR, here.path("pair_2.0_amd64.deb")).encode()
-    found = here.debian.with_buildinfo(resolve(here, "pair"), DEVELOPER.clear_sign(data))
+    found = here.debian.with_buildinfo(resolve(here, "pair"), KEY.clear_sign(data))
     assert origins(found) == {Origin.PINNED}
 
 
@@ -125,6 +151,42 @@ def test_one_that_the_signed_index_names_is_declared(declared: World) -> None:
     assert found.buildinfo is not None
     assert found.buildinfo.name == "single_1.0_amd64.buildinfo"
     assert all("named by the signed index" in item.evidence for item in found.inputs if item.name in MATERIAL)
+
+
+def republished(declared: World, old: bytes, new: bytes) -> World:
+    """The index names a `.buildinfo` with other words in it."""
+    place = declared.path("single_1.0_amd64.buildinfo")
+    assert old in place.read_bytes()
+    declared.archive.replace(str(place.relative_to(declared.archive.root)), place.read_bytes().replace(old, new))
+    declared.archive.publish()
+    return declared
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'LANG="C.UTF-8"', b"LANG=C.UTF-8"),
+        (b"Checksums-Sha256", b"Checksums-Md5"),
+        (b"single_1.0_amd64.deb", b"single_1.0_arm64.deb"),
+    ],
+)
+def test_one_that_can_not_be_used_leaves_all_assumed_and_accuses_nobody(
+    declared: World, old: bytes, new: bytes
+) -> None:
+    found = resolve(republished(declared, old, new))
+    assert origins(found) == {Origin.ASSUMED}
+    assert found.buildinfo is None
+    assert any("can't be used, inputs are assumed: single_1.0_amd64.buildinfo" in note for note in found.warnings)
+
+
+@pytest.mark.parametrize("what", ["source", "digest"])
+def test_one_that_contradicts_its_own_index_is_refused(declared: World, what: str) -> None:
+    place = declared.path("single_1.0_amd64.deb")
+    digest = hashlib.sha256(place.read_bytes()).hexdigest().encode()
+    changes = {"source": (b"Source: single", b"Source: double"), "digest": (digest, b"0" * 64)}
+    with pytest.raises(Stopped, match="contradicts itself, which is the publisher's doing") as caught:
+        resolve(republished(declared, *changes[what]))
+    assert caught.value.verdict is Verdict.REFUSED
 
 
 def test_two_builds_that_agree_are_declared_together(declared: World) -> None:

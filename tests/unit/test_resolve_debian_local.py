@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rebuilder.errors import UsageError
-from rebuilder.model import EndorsementResult, Origin, SourceKind
+from rebuilder.errors import Stopped, UsageError
+from rebuilder.model import EndorsementResult, Origin, SourceKind, Verdict
+from tests.archive.keys import ArchiveKey
 from tests.archive.sources import EPOCH
-from tests.unit.resolve_cases import SINGLE, SUITE, World, deb, world
+from tests.unit.resolve_cases import DEVELOPER, SINGLE, SUITE, World, deb, world
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_dsc_at_hand_is_checked_against_its_files(here: World) -> None:
     dsc, tar = SINGLE.write(here.folder / "at-hand")
     found = here.debian.local(dsc, (package(here),), SUITE)
     source, checks = here.debian.source(found)
-    assert source.kind is SourceKind.SIGNED_DSC
+    assert source.kind is SourceKind.RELEASE_TARBALL, "nobody signed it"
     assert checks[0].result is EndorsementResult.MISSING
     tar.write_bytes(tar.read_bytes() + b"x")
     with pytest.raises(UsageError, match=r"single_1\.0\.tar\.xz is not the file that the \.dsc names"):
@@ -78,6 +79,20 @@ def test_a_dsc_at_hand_is_checked_against_its_files(here: World) -> None:
     tar.unlink()
     with pytest.raises(UsageError, match=r"do not lie beside it: single_1\.0\.tar\.xz"):
         here.debian.local(dsc, (package(here),), SUITE)
+
+
+def test_only_a_dsc_whose_signature_holds_is_called_signed(here: World) -> None:
+    def kind(key: ArchiveKey, folder: str) -> SourceKind:
+        dsc, _ = SINGLE.write(here.folder / folder, sign=key.clear_sign)
+        return here.debian.source(here.debian.local(dsc, (package(here),), SUITE))[0].kind
+
+    assert kind(DEVELOPER, "known") is SourceKind.SIGNED_DSC
+    assert kind(ArchiveKey.generate("stranger"), "unknown") is SourceKind.RELEASE_TARBALL
+    dsc, _ = SINGLE.write(here.folder / "bad", sign=DEVELOPER.clear_sign)
+    dsc.write_bytes(dsc.read_bytes().replace(b"Source: single", b"Source: double"))
+    with pytest.raises(Stopped, match=r"single_1\.0\.dsc: its signature is not valid: bad") as caught:
+        here.debian.local(dsc, (package(here),), SUITE)
+    assert caught.value.verdict is Verdict.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from rebuilder.errors import InfrastructureError, UsageError
-from rebuilder.model import FailureReason, Limits
+from rebuilder.model import BuildPlan, FailureReason, Limits, Step
 from rebuilder.ports import Exit, Job
 from rebuilder.sandbox import owner
-from rebuilder.sandbox.build import runner_script, writable_mounts
+from rebuilder.sandbox.build import _Reception, runner_script, writable_mounts
 from rebuilder.sandbox.frames import Trailer
 from rebuilder.sandbox.outcome import blame_source, judge
-from rebuilder.sandbox.stream import Demultiplexer
+from rebuilder.sandbox.stream import Demultiplexer, Exchange
+from rebuilder.store.blobs import BlobStore
 
 LIMITS = Limits()
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def stage(self, name: str, detail: str = "") -> None: ...
+
+    def line(self, text: str) -> None: ...
 
 
 def trailer(**changes: object) -> Trailer:
@@ -69,7 +81,6 @@ def test_a_trailer_has_one_reason(
         (ended(status=None, timed_out=True), FailureReason.TIME_LIMIT, "did not answer within its time: why"),
         (ended(status=137), FailureReason.EXIT_STATUS, "the kernel killed it, for memory or at a limit"),
         (ended(status=9), FailureReason.EXIT_STATUS, "ended without a trailer (status 9): why"),
-        (ended(status=0), FailureReason.EXIT_STATUS, "ended without a trailer (status 0): why"),
         (None, FailureReason.EXIT_STATUS, "the runner's stream broke off: why"),
     ],
 )
@@ -77,6 +88,60 @@ def test_without_a_trailer_nothing_succeeds(exit_: Exit | None, failure: Failure
     outcome = judge(None, exit_, broken="why", limits=LIMITS)
     assert outcome.failure is failure
     assert detail in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("exit_", "own_time", "message"),
+    [
+        (ended(status=0), True, r"stream lost on the way \(status 0\): why"),
+        (ended(status=74), True, r"stream lost on the way \(status 74\): why"),
+        (ended(status=None, timed_out=True), False, "inputs and outputs to pass .* in time, found .* did not: why"),
+    ],
+)
+def test_what_was_lost_on_our_side_is_never_an_outcome(exit_: Exit, own_time: bool, message: str) -> None:
+    with pytest.raises(InfrastructureError, match=message):
+        judge(None, exit_, broken="why", limits=LIMITS, own_time=own_time)
+
+
+def exchanged(sent: bytes, stdin: tuple[bytes, ...] = ()) -> bytes:
+    near, far = socket.socketpair()
+    out = bytearray()
+    with near, far:
+        far.sendall(sent)
+        far.close()
+        assert Exchange(near, stdin, Demultiplexer(out.extend, out.extend)).run(time.monotonic() + 10)
+    return bytes(out)
+
+
+def test_a_connection_cut_in_the_middle_of_a_piece_is_no_end() -> None:
+    assert exchanged(b"\1\0\0\0\0\0\0\3abc") == b"abc"
+    assert exchanged(b"\1\0\0\0\0\0\0\0") == b""
+    for cut in (b"\1\0\0\0\0\0\0\3ab", b"\1\0\0\0", b"\1\0\0\0\0\0\0\3"):
+        with pytest.raises(InfrastructureError, match="found the connection to the Docker engine cut"):
+            exchanged(cut)
+
+
+def test_time_counts_from_the_first_step_to_the_first_output(tmp_path: Path) -> None:
+    plan = BuildPlan(
+        build="any", inputs=(), input_dir="/build", steps=(Step(argv=("true",), cwd="/"),), environment={},
+        outputs=("*",), output_dir="/build",
+    )  # fmt: skip
+    with _Reception(plan, b"n" * 32, BlobStore(tmp_path), Silent(), keep=False) as reception:
+        assert reception.building_for() == 0.0
+        reception.feed(struct.pack(">cI", b"S", 1) + b"1")
+        time.sleep(0.05)
+        assert reception.building_for() >= 0.05
+        reception.feed(struct.pack(">cI", b"F", 9) + struct.pack(">Q", 5) + b"a")
+        stopped = reception.building_for()
+        time.sleep(0.05)
+        assert reception.building_for() == stopped
+
+
+def test_the_runner_says_that_it_lost_the_host() -> None:
+    # It needs no container until it reads its plan.
+    ended = subprocess.run(["perl", "-e", runner_script()], input=b"V\0\0", capture_output=True, check=False)
+    assert ended.returncode == 74
+    assert ended.stderr == b"runner: input ended in the middle of a frame\n"
 
 
 def test_a_runner_that_could_not_begin_is_our_fault() -> None:

@@ -21,9 +21,8 @@ SIGNED = (
 )
 
 
-@pytest.mark.parametrize("data", [GOOD, SIGNED])
-def test_every_package_is_read_exactly_signed_or_not(data):
-    read = installed_packages(data)
+def test_every_package_is_read_exactly():
+    read = installed_packages(GOOD)
     assert read.architecture == "amd64"
     assert read.versions == {
         "autoconf": "2.72-3.1", "libc6": "2.41-12+deb13u4", "perl": "1:5.40.1-6+deb13u1", "tzdata": "2026b-0+deb13u1",
@@ -52,9 +51,8 @@ def with_packages(text):
         (with_packages("libc6:i386 (= 1)"), "is not for amd64"),
         (with_packages(" , "), "expected 1 to"),
         (with_packages(", ".join(f"p{i} (= 1)" for i in range(MAX_PACKAGES + 1))), "expected 1 to"),
-        (b"Hello\n" + SIGNED, "nothing around it"),
-        (SIGNED + SIGNED, "nothing around it"),
-        (b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n", "nothing around it"),
+        # A signature is taken off by whoever judged it: there is no second reader of that frame.
+        (SIGNED, "expected"),
     ],
 )
 def test_anything_else_is_refused_with_the_words_that_are_wrong(data, message):

@@ -15,7 +15,7 @@ from rebuilder.ports import Exit
 from rebuilder.store.blobs import BlobStore
 from rebuilder.toolchain import deb, fixups, rows, seed, solver, tardiff
 from rebuilder.toolchain.index import PackageList, PackageLists
-from rebuilder.toolchain.pool import Exact
+from rebuilder.toolchain.pool import Exact, Pool
 from rebuilder.toolchain.solver import Chosen
 from rebuilder.toolchain.tarstream import Member, tar
 
@@ -314,3 +314,24 @@ def test_a_tar_stream_is_a_tar_and_always_the_same(tmp_path):
 def test_the_first_difference_of_two_tars_is_named(other, named):
     one = io.BytesIO(tar_of(("a", b"1", tarfile.REGTYPE), ("b", b"2", tarfile.REGTYPE)))
     assert re.match(named, tardiff.first_difference(one, io.BytesIO(tar_of(*other))))
+
+
+class Mirrors:
+    """Each location's answer to a search, in order; the port takes the first that is accepted."""
+
+    def __init__(self, blobs, *answers):
+        self.blobs, self.answers = blobs, answers
+
+    def discover(self, archive, path, *, limit, accept):
+        files = [self.blobs.put([data], name=path.rpartition("/")[2], limit=limit) for data in self.answers]
+        return next((file for file in files if accept(file)), None)
+
+
+def test_an_old_version_is_taken_from_the_first_mirror_that_has_it_and_not_a_page(tmp_path):
+    blobs = BlobStore(tmp_path / "state")
+    meant = package(tmp_path).read_bytes()
+    other = package(tmp_path, control=CONTROL.replace(b"1:2-3", b"1:2-4")).read_bytes()
+    lists = PackageLists([PackageList(an_index(), stanza("x", "1:2-5"))])
+    found = Pool(lists, Mirrors(blobs, b"<html>log in</html>", other, meant), blobs).exact({"x": "1:2-3"})
+    assert [(row.version, row.architecture, row.signed) for row in found.from_pool] == [("1:2-3", "all", False)]
+    assert blobs.read(found.from_pool[0].sha256, limit=10**6) == meant
