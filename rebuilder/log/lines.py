@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rebuilder.errors import InfrastructureError
+from rebuilder.failpoints import failpoint
 
 
 class LineLog:
@@ -36,7 +37,9 @@ class LineLog:
                 file.seek(0, os.SEEK_END)
                 file.write(b"".join(lines))
                 file.flush()
+                failpoint("log:before-fsync")
                 os.fsync(file.fileno())
+                failpoint("log:after-fsync")
             except OSError as err:
                 msg = f"could not append to {self._path}: {err.strerror}"
                 raise InfrastructureError(msg, hint="free some disk; the next run adds the missing line") from err

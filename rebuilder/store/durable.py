@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
-import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,12 +19,7 @@ from typing import ClassVar
 from uuid import uuid4
 
 from rebuilder.errors import InfrastructureError, UsageError
-
-
-def failpoint(name: str) -> None:
-    """Kill this process, as a power cut would, if a test asked for it at this point."""
-    if os.environ.get("REBUILDER_FAILPOINT") == name:
-        os.kill(os.getpid(), signal.SIGKILL)
+from rebuilder.failpoints import failpoint
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -182,27 +177,37 @@ def rename_synced(source: Path, target: Path, *, point: str) -> None:
 
 def replace_synced(path: Path, data: bytes, *, point: str = "replace") -> None:
     """Make ``path`` hold exactly ``data``, whole at every instant; parents are made."""
-    with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
+    with _draft_of(path) as draft:
         write_synced(draft, data, point=point)
         rename_synced(draft, path, point=point)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def replace_streamed(path: Path, chunks: Iterable[bytes]) -> int:
     """As ``replace_synced`` for a stream; how many bytes it was."""
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
+    with _draft_of(path) as draft:
         with disk_errors(path.parent), draft.open("xb") as file:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
+            failpoint("replace:before-fsync")
             os.fsync(file.fileno())
+            failpoint("replace:after-fsync")
             size = file.tell()
         rename_synced(draft, path, point="replace")
-    finally:
-        draft.unlink(missing_ok=True)
     return size
+
+
+@contextmanager
+def _draft_of(path: Path) -> Iterator[Path]:
+    """A fresh name beside ``path``. Drafts of it that a crash left there are removed first, one's own last."""
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    drafts = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{32}")
+    with one_at_a_time(path.parent):
+        for left in [entry for entry in path.parent.iterdir() if drafts.fullmatch(entry.name)]:
+            left.unlink(missing_ok=True)
+        draft = path.with_name(f".{path.name}.{uuid4().hex}")
+        try:
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)

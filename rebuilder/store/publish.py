@@ -81,7 +81,8 @@ class Site:
             rename_synced(draft, self.folder / name, point="publish-index")
 
     def close(self) -> None:
-        """Remove what was scratch of this process: a published folder holds nothing else."""
+        """Remove scratch of this process, and what dead ones left: a published folder holds nothing else."""
+        self._scratch.sweep()
         self._scratch.close()
 
     @property

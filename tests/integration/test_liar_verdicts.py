@@ -153,11 +153,7 @@ def _one_byte_changed(archive: Archive) -> None:
     archive.suites[SUITE].edit_inrelease = lambda signed: signed.replace(b"Label: Specimens", b"Label: specimens")
 
 
-def _unsigned(archive: Archive) -> None:
-    archive.suites[SUITE].edit_inrelease = lambda signed: signed.split(b"\n\n")[1] + b"\n"
-
-
-@pytest.mark.parametrize("change", [_by_another_key, _one_byte_changed, _unsigned])
+@pytest.mark.parametrize("change", [_by_another_key, _one_byte_changed])
 def test_refused_and_nothing_built(
     changed_archives: Archives, make_world: Callable[[Archives], World], change: Callable[[Archive], None]
 ) -> None:
@@ -169,6 +165,18 @@ def test_refused_and_nothing_built(
     assert run.record.built is None
     assert run.statements == []
     assert not any(path.startswith("pool/") for path in world.mirrors[0].requests)
+
+
+def test_an_index_without_any_signature_is_no_word_of_the_publisher(
+    changed_archives: Archives, make_world: Callable[[Archives], World]
+) -> None:
+    suite = changed_archives.specimens.suites[SUITE]
+    suite.edit_inrelease = lambda signed: signed.split(b"\n\n")[1] + b"\n"
+    changed_archives.specimens.publish()
+    world = make_world(changed_archives)
+    run = verify(world, world.purl("specimen-plain"))
+    assert run.outcome.code == 15
+    assert run.record.built is None
 
 
 @pytest.mark.parametrize("what", ["source", "artifact"])

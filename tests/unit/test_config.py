@@ -80,7 +80,7 @@ def test_relative_paths_count_from_the_file_and_the_environment_wins_for_state(t
         ("[limits]\nseconds = 1.5", "limits.seconds: expected a whole number, found 1.5"),
         ("[limits]\nsecond = 1", "limits: expected only seconds, .* found 'second'"),
         ("[suites.x]\narchive = 'a'", "suites.x: expected a table with at least archive and anchor"),
-        ("[suites.x]\narchive = 'a'\nanchor = 'b'\nbad = 1", "suites.x: expected only archive, anchor, base, buildinfo"),
+        ("[suites.x]\narchive = 'a'\nanchor = 'b'\nbad = 1", "suites.x: expected only archive, anchor, base"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_key(tmp_path, text, message):
