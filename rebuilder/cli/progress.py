@@ -87,9 +87,11 @@ class LiveProgress:
         done = [(f"  ✓ {name:<10}{seconds:7.1f} s", "dim") for name, seconds in self._done]
         current = (f"  ● {self._current:<10}{now - self._started:7.1f} s  {self._detail}", "bold")
         tail = [(f"    {line}", "dim") for line in self._tail]
+        # A low terminal shows the newest: what is done goes first, then the older lines of the log.
+        room = max(0, self._console.height - 3)
+        tail = tail[max(0, len(tail) - room) :]
+        done = done[max(0, len(done) - (room - len(tail))) :]
         rows = [*done, current, *tail, (f"  elapsed {now - self._begin:.0f} s", "dim")]
-        # A low terminal shows the newest: what is done scrolls away first.
-        rows = rows[-max(1, self._console.height - 1) :]
         return Text("\n", no_wrap=True, overflow="ellipsis").join(Text(line, style=style) for line, style in rows)
 
 

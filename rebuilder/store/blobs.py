@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rebuilder.errors import DigestMismatchError, IntegrityError, TooLargeError
+from rebuilder.failpoints import failpoint
 from rebuilder.model import FileDigest
-from rebuilder.store.durable import Scratch, disk_errors, failpoint, rename_synced
+from rebuilder.store.durable import Scratch, disk_errors, rename_synced
 
 CHUNK = 1024 * 1024
 

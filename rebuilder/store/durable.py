@@ -21,7 +21,6 @@ from uuid import uuid4
 from rebuilder.errors import InfrastructureError, UsageError
 from rebuilder.failpoints import failpoint
 
-
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BARRED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 

@@ -49,7 +49,7 @@ def write_forever(state: Path, seed: int, rounds: int, done: Callable[[str], Non
         done(f"log {run_id}")
         durable.replace_synced(state / "tools" / "kept.json", json.dumps({"kept": "x" * 50_000}).encode())
         site = publish.Site(state / "site")
-        site.add(next(iter(RunStore(state))), store, artifacts=False)
+        site.add(RunStore(state).find(run_id)[0], store, artifacts=False)
         site.write_index(b"<html>", b"{}")
         site.close()
         drafts = [path.name for path in (state / "tools").iterdir() if path.name != "kept.json"]
@@ -86,11 +86,11 @@ def faults(state: Path, promised: Iterable[str]) -> list[str]:
 
 def leftovers(state: Path) -> list[str]:
     """What lies about after a sweep though nobody works there; drafts beside their target go with the next one."""
-    scratch = [*(state / "tmp").glob("*"), *(state / "site" / ".rebuilder-scratch").glob("*")]
+    scratch = [*(state / "tmp").rglob("*"), *(state / "site" / ".rebuilder-scratch").rglob("*")]
     logged = sorted(LineLog(state / "log.jsonl").runs())
     stored = sorted(folder.name for folder in RunStore(state).folders())
     wrong = [] if logged == stored else [f"the log has {logged}, the store {stored}"]
-    return [str(path) for path in scratch] + wrong
+    return [str(path) for path in scratch if path.is_file()] + wrong
 
 
 def _run_faults(folder: Path) -> list[str]:

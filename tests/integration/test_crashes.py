@@ -6,10 +6,16 @@ import json
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker
 import pytest
+
+from tests.archive.world import World
+from tests.integration.crashing import faults, leftovers
+from tests.integration.liar import verify
 
 pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).parents[2]
@@ -80,8 +86,44 @@ def test_fifty_kills_at_random_times_leave_nothing_half(nursery: Order, tmp_path
     chance = random.Random(seed)
     for number in range(RANDOM_KILLS):
         after = chance.uniform(0, LONGEST)
-        crashed = nursery(tmp_path, seed=chance.randrange(1 << 32), rounds=10_000, after=after)
+        # A new store now and then: looking through a large one costs more than the crash.
+        state = tmp_path / str(number // 10)
+        crashed = nursery(state, seed=chance.randrange(1 << 32), rounds=10_000, after=after)
         found = (crashed["status"], crashed["faults"], crashed["leftovers"])
         assert found == (-9, [], []), f"seed {seed}, kill {number}"
-    last = nursery(tmp_path, seed=seed)
-    assert (last["status"], last["faults"], last["leftovers"]) == (0, [], []), f"seed {seed}"
+    for state in tmp_path.iterdir():
+        last = nursery(state, seed=seed)
+        assert (last["status"], last["faults"], last["leftovers"]) == (0, [], []), f"seed {seed}"
+
+
+@pytest.mark.parametrize("point", ["run:before-rename", "run:after-rename", "log:before-fsync"])
+def test_a_real_run_killed_while_it_is_committed(world: World, point: str) -> None:
+    target = world.purl("specimen-plain")
+    killed = world.run("verify", target, REBUILDER_FAILPOINT=point)
+    assert killed.code == -9, killed.text
+    assert faults(world.state, []) == []
+    assert verify(world, target).record.verdict == "reproduced"
+    assert leftovers(world.state) == []
+
+
+def test_real_runs_killed_at_random_leave_no_container(world: World) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed of the random kills: {seed}")
+    chance = random.Random(seed)
+    target = world.purl("specimen-plain")
+    dead = []
+    for _ in range(4):
+        running = subprocess.Popen(
+            world.command("verify", target, "--quiet"), cwd=world.folder, env=world.environment({}),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.uniform(0.5, 5))
+        running.kill()
+        running.wait()
+        dead.append(running.pid)
+        assert faults(world.state, []) == [], f"seed {seed}"
+    assert verify(world, target).record.verdict == "reproduced", f"seed {seed}"
+    assert leftovers(world.state) == [], f"seed {seed}"
+    containers = docker.from_env().containers.list(all=True, filters={"label": "rebuilder.pid"})
+    owners = [container.labels["rebuilder.pid"].split("/") for container in containers]
+    assert not [owner for owner in owners if len(owner) > 2 and int(owner[2]) in dead], f"seed {seed}"
