@@ -77,7 +77,12 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **opti
             ports,
             Options(keep=bool(options["keep"]), relock=bool(options["relock"]), sign=not options["no_sign"]),
         )
-        renew_index(Site(config.state))
+        site = Site(config.state)
+        try:
+            with site.alone():
+                renew_index(site)
+        finally:
+            site.close()
     try:
         _say(record, config.state / "runs" / record.run_id, options)
     except BrokenPipeError:  # the run stands, and so does its exit code
