@@ -79,8 +79,7 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **opti
         )
         site = Site(config.state)
         try:
-            with site.alone():
-                renew_index(site)
+            renew_index(site)
         finally:
             site.close()
     try:

@@ -25,7 +25,7 @@ def narrow(archives: Archives, make_world: MakeWorld) -> World:
     """A world whose builds have little of everything."""
     world = make_world(archives)
     world.limits = {
-        "seconds": 15, "pids": 64, "disk_bytes": 64 * MEGABYTE, "memory_bytes": 512 * MEGABYTE,
+        "seconds": 8, "pids": 64, "disk_bytes": 64 * MEGABYTE, "memory_bytes": 512 * MEGABYTE,
         "log_bytes": MEGABYTE, "output_bytes": 16 * MEGABYTE,
     }  # fmt: skip
     world.configure()
