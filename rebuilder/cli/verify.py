@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rebuilder.config import load_config
-from rebuilder.errors import UsageError
+from rebuilder.errors import RebuilderError, UsageError
 
 if TYPE_CHECKING:
     from rebuilder.model import Record
@@ -80,6 +80,8 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **opti
         site = Site(config.state)
         try:
             renew_index(site)
+        except RebuilderError as err:  # the run stands; its verdict must not be lost over a list of runs
+            click.echo(f"rebuilder: the index of all runs could not be renewed: {err.message}", err=True)
         finally:
             site.close()
     try:
