@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from rebuilder.errors import InfrastructureError
+from rebuilder.errors import InfrastructureError, IntegrityError
 from rebuilder.failpoints import failpoint
 
 
@@ -66,7 +66,11 @@ def _line(run: str, bundle: str | None) -> bytes:
 
 def _entries(file: BinaryIO) -> list[dict[str, str]]:
     file.seek(0)
-    return [json.loads(line) for line in file if line.endswith(b"\n")]
+    try:
+        return [{"run": json.loads(line)["run"]} for line in file if line.endswith(b"\n")]
+    except (ValueError, KeyError, TypeError) as err:
+        msg = f"{file.name} was changed after it was written: a line of it is no entry of the log"
+        raise IntegrityError(msg, hint="move that file away; the next run writes it anew from the run folders") from err
 
 
 def _cut_broken_tail(file: BinaryIO) -> None:

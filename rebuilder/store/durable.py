@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
@@ -198,15 +197,12 @@ def replace_streamed(path: Path, chunks: Iterable[bytes]) -> int:
 
 @contextmanager
 def _draft_of(path: Path) -> Iterator[Path]:
-    """A fresh name beside ``path``. Drafts of it that a crash left there are removed first, one's own last."""
+    """A fresh name near ``path``, on the same disk. Drafts of it that a crash left go first, one's own last."""
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    drafts = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{32}")
-    with one_at_a_time(path.parent):
-        for left in [entry for entry in path.parent.iterdir() if drafts.fullmatch(entry.name)]:
-            left.unlink(missing_ok=True)
-        draft = path.with_name(f".{path.name}.{uuid4().hex}")
-        try:
-            yield draft
-        finally:
-            draft.unlink(missing_ok=True)
+    scratch = Scratch(path.parent, f".{path.name}.new")
+    scratch.sweep()
+    try:
+        yield scratch.new("draft")
+    finally:
+        scratch.close()

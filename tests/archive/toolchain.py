@@ -1,8 +1,8 @@
 """The real packages of a build environment, taken once from the host's own mirror and kept.
 
 The set is chosen and checked by apt, in a private folder, with the mirror and proxy that the host's own
-configuration names; the archive's signature is checked against the host's Debian archive keyring. After
-the first time nothing here opens a socket.
+configuration names; the archive's signature is checked against the shipped trust anchor. After the first
+time nothing here opens a socket.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from pathlib import Path
 
 from debian.deb822 import Packages, Release
 
+from rebuilder.fetch.mirrors import DEBIAN, mirrors
+
 SUITE = "trixie"
 #: What a Debian builder starts from beside all required packages, and fakeroot, which any build may ask for.
 BUILD_SET = ("apt", "build-essential", "fakeroot")
 SEED_FILE = Path(__file__).parents[2] / "rebuilder" / "toolchain" / "seed.toml"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+KEYRING = Path(__file__).parents[2] / "trust" / "debian-archive.asc"
 
 
 @dataclass(frozen=True)
@@ -140,13 +142,4 @@ class _PrivateApt:
 
 def host_mirror() -> str:
     """Root of the main Debian archive that this host itself uses."""
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(SUITE)|$(CODENAME)", "Identifier: Packages"],
-        capture_output=True, text=True, check=True,
-    ).stdout
-    for line in listed.splitlines():
-        uri, _, codename = line.split("|")
-        if uri.rstrip("/").endswith("/debian") and "-" not in codename:
-            return uri
-    msg = "apt on this host names no main Debian archive, so no real packages can be had for the test archive"
-    raise RuntimeError(msg)
+    return mirrors(DEBIAN, {})[0][0]

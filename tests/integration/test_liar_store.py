@@ -17,7 +17,7 @@ from rebuilder.pipeline import Ports
 from rebuilder.pipeline import verify as run_pipeline
 from rebuilder.ports import Options
 from rebuilder.wiring import unlocked_signer, workshop
-from tests.archive.world import Archives, World
+from tests.archive.world import SUITE, Archives, World
 from tests.integration.liar import OUR_FAULT, blob_path, flip, no_run, sha256_of, toolchain_file, verify
 from tests.integration.sandboxes import Remembering
 
@@ -133,10 +133,12 @@ def _path(archives: Archives, what: str) -> str:
         "deb": archive.binary("specimen-different")["Filename"],
         "tar": f"{archive.source(PACKAGE)['Directory']}/specimen-plain_1.0.tar.xz",
         "buildinfo": archive.binary(PACKAGE)["Buildinfo-Filename"],
+        # It holds the digest that the published file is expected to have.
+        "list": f"dists/{SUITE}/main/binary-amd64/Packages.xz",
     }[what]
 
 
-@pytest.mark.parametrize("what", ["deb", "tar", "buildinfo"])
+@pytest.mark.parametrize("what", ["deb", "tar", "buildinfo", "list"])
 def test_a_stored_file_that_changed_is_our_own_fault(
     archives: Archives, make_world: MakeWorld, cold_state: Path, what: str
 ) -> None:

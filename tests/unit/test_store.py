@@ -148,6 +148,13 @@ def test_the_log_adds_each_run_once_and_mends_a_broken_tail(tmp_path):
     assert (tmp_path / "log.jsonl").read_bytes().endswith(b'{"bundle": null, "run": "two"}\n')
 
 
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b'{"bundle": null}\n'])
+def test_a_damaged_line_of_the_log_is_said_to_be_damaged(tmp_path, line):
+    (tmp_path / "log.jsonl").write_bytes(line + b'{"bundle": null, "run": "one"}\n')
+    with pytest.raises(IntegrityError, match="a line of it is no entry of the log"):
+        LineLog(tmp_path / "log.jsonl").append("two", None)
+
+
 def test_scratch_of_dead_processes_is_swept_and_of_living_ones_kept(tmp_path):
     scratch = durable.Scratch(tmp_path)
     mine = scratch.new("blob")
