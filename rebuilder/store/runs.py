@@ -20,8 +20,8 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from rebuilder.errors import IntegrityError, UsageError
-from rebuilder.model import FileDigest, Record
-from rebuilder.store.blobs import BlobStore, sha256_of
+from rebuilder.model import Record
+from rebuilder.store.blobs import sha256_of
 from rebuilder.store.durable import Scratch, disk_errors, rename_synced, sync_folder, write_synced
 
 RECORD = "run.json"
@@ -67,10 +67,6 @@ class Draft:
         path = self._folder / name
         write_synced(path, data, point=f"run-file:{'record' if name == RECORD else 'other'}")
         self._files[name] = sha256_of(path)
-
-    def copy(self, blob: FileDigest, name: str, blobs: BlobStore) -> None:
-        """Add a blob under a name, re-hashed on the way."""
-        self.write(name, blobs.path(blob.sha256).read_bytes())
 
     def commit(self) -> Path:
         """Make the folder appear under its run id, whole; where it lies."""

@@ -102,13 +102,6 @@ class PackageLists:
             entries.sort(key=lambda entry: _order(entry.version), reverse=True)
         return found
 
-    def of_sources(self, names: Collection[str]) -> dict[str, list[Entry]]:
-        """Every entry built from those sources and named otherwise, by source."""
-        found: dict[str, list[Entry]] = {name: [] for name in names}
-        for entry in self._find("Source", names):
-            found[entry.source].append(entry)
-        return found
-
     def base(self) -> dict[str, str]:
         """Names of all essential and required packages, and which of the two each is."""
         names: dict[str, str] = {}
