@@ -48,11 +48,6 @@ class Entry:
         """Its version, epoch and all."""
         return self.fields.get("Version", "")
 
-    @property
-    def source(self) -> str:
-        """Name of the source it was built from."""
-        return self.fields.get("Source", self.fields["Package"]).split()[0]
-
     def locked(self, why: str, roots: tuple[BuildKind, ...]) -> LockedPackage:
         """This entry as a row of a lock. Raises ``ValueError`` for fields a lock cannot hold."""
         path = self.fields["Filename"].removeprefix("./")
