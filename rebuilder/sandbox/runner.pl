@@ -18,10 +18,10 @@ my $OUTPUTS     = 1000;
 my $TICK        = 0.2;
 my @WRITABLE    = ('/build', '/tmp', '/var/tmp');
 
-# prctl, prlimit64, statfs; perl-base has no wrapper for them.
-my %NUMBERS = (x86_64 => [157, 302, 137], aarch64 => [167, 261, 43]);
+# prctl, prlimit64, statfs, rt_sigaction; perl-base has no wrapper for them.
+my %NUMBERS = (x86_64 => [157, 302, 137, 13], aarch64 => [167, 261, 43, 134]);
 my $machine = (POSIX::uname())[4];
-my ($PRCTL, $PRLIMIT, $STATFS) = @{ $NUMBERS{$machine} || die "runner: no system call numbers for $machine\n" };
+my ($PRCTL, $PRLIMIT, $STATFS, $SIGACTION) = @{ $NUMBERS{$machine} || die "runner: no system call numbers for $machine\n" };
 die "runner: needs a 64-bit perl\n" if length(pack('P', undef)) != 8;
 
 my %plan = (env => {}, outputs => [], steps => []);
@@ -37,6 +37,7 @@ finish();
 sub seal {
     syscall($PRCTL, 4, 0, 0, 0, 0);    # PR_SET_DUMPABLE
     die "runner: could not make itself undumpable\n" if syscall($PRCTL, 3, 0, 0, 0, 0) != 0;
+    default_signals();    # an ignored SIGCHLD would lose the status of every step
     umask 022;
     binmode STDIN;
     binmode STDOUT;
@@ -125,8 +126,7 @@ sub become {
     POSIX::dup2(fileno $writer, 1);
     POSIX::dup2(fileno $writer, 2);
     POSIX::close($null) if $null > 2;
-    # Perl ignores this signal for itself, and what is ignored stays so across exec.
-    $SIG{FPE} = 'DEFAULT';
+    default_signals();
     limit_descriptors();
     my @argv = @{ $step->{argv} };
     %ENV = %{ $plan{env} };
@@ -138,6 +138,13 @@ sub become {
     }
     POSIX::write(1, "rebuilder: $failed\n", length("rebuilder: $failed\n"));
     POSIX::_exit(127);
+}
+
+# What is ignored stays so across exec: perl ignores one signal for itself, and whoever started the engine may
+# have ignored others. 32 and 33 belong to the C library, whose own call refuses to touch them.
+sub default_signals {
+    my $default = "\0" x 32;
+    syscall($SIGACTION, $_, $default, 0, 8) for 1 .. 64;
 }
 
 # An engine's default differs from host to host, and some programs try every possible descriptor.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import docker
 import pytest
 
 from rebuilder.errors import InfrastructureError, IntegrityError, UsageError
 from rebuilder.model import FailureReason, RootImage
+from rebuilder.ports import Engine, Exit, Job
 from rebuilder.sandbox.docker import DockerEngine
 from tests.integration.sandboxes import Workshop
 
@@ -49,9 +52,28 @@ def test_a_build_gets_its_own_world_and_no_more(workshop: Workshop) -> None:
     assert log[10:13] == ["1", "2", "3"]
 
 
-def test_no_signal_arrives_ignored(workshop: Workshop) -> None:
-    log = workshop.log(workshop.build("grep SigIgn /proc/self/status"))
-    assert log.split() == [b"SigIgn:", b"0" * 16]
+class Deafened:
+    """An engine whose containers start with every signal ignored, as one does that was started in such a way."""
+
+    IGNORE = "my $ignore = pack 'Q4', 1, 0, 0, 0; syscall(13, $_, $ignore, 0, 8) for 1 .. 64; exec {$ARGV[0]} @ARGV"
+
+    def __init__(self, engine: DockerEngine) -> None:
+        self._engine = engine
+
+    def version(self) -> str:
+        return self._engine.version()
+
+    def run(self, job: Job, **streams: Any) -> Exit:
+        return self._engine.run(replace(job, argv=("/usr/bin/perl", "-e", self.IGNORE, *job.argv)), **streams)
+
+
+def test_no_signal_arrives_ignored_whatever_the_engine_was_started_with(
+    engine: DockerEngine, base_root: RootImage, tmp_path: Path
+) -> None:
+    workshop = Workshop(cast("Engine", Deafened(engine)), base_root, tmp_path / "state")
+    attempt = workshop.build("grep SigIgn /proc/self/status", "exit 7")
+    assert workshop.log(attempt).split() == [b"SigIgn:", b"0" * 16]
+    assert (attempt.failure, attempt.exit_status) == (FailureReason.EXIT_STATUS, 7)
 
 
 def test_the_first_failing_step_ends_the_build(workshop: Workshop) -> None:
