@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from rebuilder.findings import ArtifactExplanation, MemberPath, Proof
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{40}(?:[0-9A-F]{24})?$")]
 BuildKind = Literal["any", "all", "generic"]
@@ -372,8 +374,17 @@ class Comparison(Value):
 # --- explain ------------------------------------------------------------------------------------
 
 
+class MemberReport(Value):
+    """What became of one pair of members given to diffoscope: the lowest rung of the ladder it had to go down to."""
+
+    path: MemberPath
+    rung: Literal["full", "no-disassembly", "sections", "hex"]
+    lacks: tuple[str, ...] = ()
+
+
 class DiffReport(Value):
-    """Output of diffoscope for one artifact. It explains; the verdict never depends on it.
+    """Output of diffoscope for one artifact: on the members whose content differs, in one batch. It explains; the
+    verdict never depends on it.
 
     ``status`` says how it ended; ``lacks`` names in words what the report does not show, and why.
     """
@@ -384,13 +395,23 @@ class DiffReport(Value):
     seconds: float
     text: FileDigest | None = None
     html: FileDigest | None = None
+    #: diffoscope's own JSON: what the side-by-side view is made of.
+    json_: FileDigest | None = Field(None, alias="json")
+    members: tuple[MemberReport, ...] = ()
+    #: sha256 of the root filesystem it ran in.
+    root_sha256: Sha256 | None = None
     lacks: tuple[str, ...] = ()
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Explanation(Value):
     """Why artifacts differ. Empty when nothing does."""
 
+    artifacts: tuple[ArtifactExplanation, ...] = ()
     reports: tuple[DiffReport, ...] = ()
+    #: What this run was made for: to try the fix of another run's cause.
+    proof: Proof | None = None
 
 
 # --- the record ---------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from rebuilder.data import Data
+from rebuilder.findings import MemberPath
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import (
     Attempt,
@@ -290,11 +292,20 @@ class Toolchains(Protocol):
         ``IntegrityError`` names the first member that differs from the locked digest."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Both sides of one member whose content differs, for diffoscope."""
+
+    path: MemberPath
+    published: Data
+    rebuilt: Data
+
+
 class Differ(Protocol):
     """Explains a difference; never decides one."""
 
-    def diff(self, published: FileDigest, rebuilt: FileDigest, *, run_id: str) -> DiffReport:
-        """Always gives a report, which says what it lacks. Only ``InfrastructureError`` leaves it."""
+    def diff(self, artifact: str, pairs: tuple[Pair, ...], *, run_id: str) -> DiffReport:
+        """All pairs in one batch. Always gives a report, which says for each pair what it lacks."""
 
 
 class Signing(Protocol):
