@@ -15,7 +15,7 @@ The rules, in the order they are applied to one artifact and all attempts to reb
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rebuilder.model import (
     Artifact,
@@ -30,8 +30,9 @@ from rebuilder.model import (
 
 #: Whether all rebuilds agree on some part that the published file does not have.
 AgreeOtherwise = Callable[[FileDigest, tuple[FileDigest, ...]], bool]
-#: Names of the recipe's normalisers after which all rebuilds equal the published file; empty: they do not.
-EqualAfter = Callable[[FileDigest, tuple[FileDigest, ...]], tuple[str, ...]]
+#: The recipe's normalisers (by label) after which all rebuilds equal the published file, and how many fields each
+#: changed; empty: they do not.
+EqualAfter = Callable[[FileDigest, tuple[FileDigest, ...]], Mapping[str, int]]
 
 
 class SecondAttemptNeededError(ValueError):
@@ -80,7 +81,8 @@ def _judge_one(
         reason=reason,
         published=published,
         rebuilt=rebuilt,
-        normalisers=normalisers,
+        normalisers=tuple(sorted(normalisers)),
+        cleared=dict(normalisers),
     )
 
 
@@ -90,29 +92,29 @@ def _decide(
     rebuilt: tuple[FileDigest | None, ...],
     agree_otherwise: AgreeOtherwise,
     equal_after: EqualAfter,
-) -> tuple[Verdict, str, tuple[str, ...]]:
+) -> tuple[Verdict, str, Mapping[str, int]]:
     if not tried:
-        return Verdict.BUILD_FAILED, "no build of this kind was made", ()
+        return Verdict.BUILD_FAILED, "no build of this kind was made", {}
     if tried[0].failure:
-        return Verdict.BUILD_FAILED, f"{tried[0].failure}: {tried[0].detail}", ()
+        return Verdict.BUILD_FAILED, f"{tried[0].failure}: {tried[0].detail}", {}
     if rebuilt[0] is None:
-        return Verdict.BUILD_FAILED, "missing-output: the build ended well but did not make this file", ()
+        return Verdict.BUILD_FAILED, "missing-output: the build ended well but did not make this file", {}
     made = tuple(file for file in rebuilt if file is not None)
     equal = [same(published, file) for file in made]
     if all(equal) and len(made) == len(tried):
-        return Verdict.REPRODUCED, "every byte equal", ()
+        return Verdict.REPRODUCED, "every byte equal", {}
     if any(equal):
-        return Verdict.FLAKY, f"{sum(equal)} of {len(tried)} rebuilds equal the published file, the others do not", ()
+        return Verdict.FLAKY, f"{sum(equal)} of {len(tried)} rebuilds equal the published file, the others do not", {}
     if len(tried) == 1:
         msg = f"{published.name} differs; it has to be built a second time before a verdict is given"
         raise SecondAttemptNeededError(msg)
     if len(made) != len(tried):
-        return Verdict.FLAKY, "one rebuild made other bytes, another made none", ()
+        return Verdict.FLAKY, "one rebuild made other bytes, another made none", {}
     if len({file.sha256 for file in made}) > 1 and not agree_otherwise(published, made):
-        return Verdict.FLAKY, "every difference lies where our own rebuilds differ from each other", ()
+        return Verdict.FLAKY, "every difference lies where our own rebuilds differ from each other", {}
     if normalisers := equal_after(published, made):
-        return Verdict.EQUIVALENT, f"equal only after {', '.join(normalisers)}", normalisers
-    return Verdict.DIFFERENT, f"{len(tried)} rebuilds agree on bytes that the published file does not have", ()
+        return Verdict.EQUIVALENT, f"equal only after {', '.join(sorted(normalisers))}", normalisers
+    return Verdict.DIFFERENT, f"{len(tried)} rebuilds agree on bytes that the published file does not have", {}
 
 
 def attempts_for(artifact: Artifact, attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:

@@ -5,53 +5,55 @@ Each has a page in ``docs/normalisers/`` that says what it removes, why that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 
-from rebuilder.compare.normalise.ar_times import ar_times
+from rebuilder.compare.archive.layout import Budget, BudgetError
+from rebuilder.compare.normalise.canonical import Canonical, canonical
+from rebuilder.compare.normalise.catalogue import NORMALISERS, Normaliser
+from rebuilder.compare.walk import Bounds
+from rebuilder.data import Data
 
-
-@dataclass(frozen=True)
-class Normaliser:
-    """A pure function on a whole file's bytes; ``ValueError`` if the file is not of its kind."""
-
-    name: str
-    version: int
-    apply: Callable[[bytes], bytes]
-
-    @property
-    def label(self) -> str:
-        """``name/version``, as the record and the statement have it."""
-        return f"{self.name}/{self.version}"
+__all__ = ["NORMALISERS", "Normaliser", "equal_after"]
 
 
-NORMALISERS = MappingProxyType({"ar-times": Normaliser("ar-times", 1, ar_times)})
+def equal_after(
+    published: Data, rebuilt: tuple[Data, ...], allowed: tuple[str, ...], bounds: Bounds
+) -> dict[str, int]:
+    """What it takes to make every rebuild equal to the published file: label of each normaliser to how many fields
+    it cleared in one file, at most. Empty if the allowed ones do not make them equal.
 
-
-def equal_after(published: bytes, rebuilt: tuple[bytes, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Labels of the allowed normalisers after which every rebuild equals the published bytes; else empty.
-
-    Only normalisers that changed something are named. Unknown names were refused when the recipe was read.
-    """
+    A normaliser without which they are equal as well is not named. Unknown names were refused when the recipe was
+    read."""
     chosen = [NORMALISERS[name] for name in allowed]
-    if not chosen:
-        return ()
     try:
-        target, used = _apply(published, chosen)
-        others = [_apply(file, chosen) for file in rebuilt]
-    except ValueError:
-        return ()
-    if any(data != target for data, _ in others):
-        return ()
-    return tuple(sorted(used.union(*(labels for _, labels in others))))
+        found = _equal(published, rebuilt, chosen, bounds) if chosen else None
+        if found is None:
+            return {}
+        for one in list(chosen):
+            fewer = [other for other in chosen if other is not one]
+            if (without := _equal(published, rebuilt, fewer, bounds)) is not None:
+                chosen, found = fewer, without
+    except BudgetError:
+        return {}
+    return {one.label: max(form.cleared[one.label] for form in found) for one in chosen}
 
 
-def _apply(data: bytes, chosen: list[Normaliser]) -> tuple[bytes, set[str]]:
-    used = set()
-    for normaliser in chosen:
-        result = normaliser.apply(data)
-        if result != data:
-            used.add(normaliser.label)
-        data = result
-    return data, used
+def _equal(
+    published: Data, rebuilt: tuple[Data, ...], chosen: Sequence[Normaliser], bounds: Bounds
+) -> list[Canonical] | None:
+    """The normalised forms, if they are all one."""
+    forms = [canonical(data, chosen, _budget(bounds)) for data in (published, *rebuilt)]
+    return forms if len({form.digest for form in forms}) == 1 else None
+
+
+def _budget(bounds: Bounds) -> Budget:
+    count = 0
+
+    def entry() -> None:
+        nonlocal count
+        count += 1
+        if count > bounds.members:
+            msg = f"more than {bounds.members} members"
+            raise BudgetError(msg)
+
+    return Budget(entry=entry, check=bounds.check, spool=bounds.spool)
