@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+
 from rebuilder import model
+from rebuilder.findings import (
+    ArtifactExplanation,
+    Cause,
+    Change,
+    Count,
+    Difference,
+    DifferenceClass,
+    Drift,
+    Evidence,
+    Finding,
+    Proof,
+    Severity,
+    Side,
+)
 from rebuilder.model import FailureReason, Origin, Record, Verdict
 from tests.records import (
     artifact,
@@ -130,6 +147,207 @@ def bzip2_rows() -> list[tuple[str, str]]:
     return [(BZIP2[0], "different"), (BZIP2[1], "different"), (BZIP2[2], "reproduced"), (BZIP2_DOC, "different")]
 
 
+BUBBLEWRAP = "bubblewrap_0.11.0-2_amd64.deb"
+DATA = "data.tar.xz"
+
+
+def _metadata(path: tuple[str, ...], what: str, published: str, rebuilt: str) -> Finding:
+    sides = {"published": Side(value=published), "rebuilt": Side(value=rebuilt)}
+    return Finding(path=path, kind=DifferenceClass.METADATA, what=what, **sides)
+
+
+def _content(path: tuple[str, ...], published: str, rebuilt: str, **changes: object) -> Finding:
+    values = {
+        "path": path,
+        "kind": DifferenceClass.CONTENT,
+        "what": "bytes",
+        "published": Side(value=published, sha256=sha(f"published {path}"), size=72_272),
+        "rebuilt": Side(value=rebuilt, sha256=sha(f"rebuilt {path}"), size=72_272),
+        "offset": 1068,
+    }
+    return Finding(**(values | changes))  # type: ignore[arg-type]
+
+
+def explained_findings() -> tuple[Finding, ...]:
+    """Of every class at least one: an ELF made by another libc6-dev, times of 40 files, and odds and ends."""
+    program = (DATA, "./usr/bin/bwrap")
+    pages = [(DATA, f"./usr/share/man/man1/page{n}.1.gz") for n in range(40)]
+    return (
+        _content((*program, ".text"), "83 c0 01 c3", "83 c0 02 c3", note="near main+0x1c"),
+        _content((*program, ".note.gnu.build-id"), "4f 31", "a0 77", offset=16).model_copy(
+            update={"kind": DifferenceClass.DERIVED, "what": "build-id", "follows": ((*program, ".text"),)}
+        ),
+        _content(("control.tar.xz", "./md5sums"), "0f00", "ff00").model_copy(
+            update={"kind": DifferenceClass.DERIVED, "follows": (program,)}
+        ),
+        *(_metadata(path, "mtime", "2025-01-30T11:22:33Z", "2025-01-30T11:22:34Z") for path in pages),
+        _metadata((DATA, "./usr/bin/bwrap"), "mode", "0755", "0775"),
+        Finding(
+            path=(DATA, "./usr/share/doc/bubblewrap/NEWS.gz"),
+            kind=DifferenceClass.COMPRESSION,
+            what="gzip",
+            published=Side(value="gzip, 911 bytes", sha256=sha("gz one"), size=911),
+            rebuilt=Side(value="gzip, 914 bytes", sha256=sha("gz two"), size=914),
+            offset=8,
+        ),
+        Finding(path=("control.tar.xz",), kind=DifferenceClass.ORDER, what="order",
+                published=Side(value="./control, ./md5sums"), rebuilt=Side(value="./md5sums, ./control")),
+        Finding(path=(DATA, "./usr/share/bubblewrap/gone.txt"), kind=DifferenceClass.MISSING, what="member",
+                published=Side(sha256=sha("gone"), size=12)),
+        Finding(path=(DATA, "./usr/share/bubblewrap/new.txt"), kind=DifferenceClass.EXTRA, what="member",
+                rebuilt=Side(sha256=sha("new"), size=13)),
+    )  # fmt: skip
+
+
+def explained_causes() -> tuple[Cause, ...]:
+    """Three causes of three severities; they leave the last two findings unexplained."""
+    every = explained_findings()
+    return (
+        Cause(
+            id="libc6-dev-version",
+            title="Built against another version of libc6-dev",
+            severity=Severity.INSPECT,
+            confidence="likely",
+            findings=(0, 1, 2),
+            evidence=(
+                Evidence(path=every[0].path, what="code", offset=1068, published="83 c0 01 c3", rebuilt="83 c0 02 c3"),
+            ),
+            fix="Build with the version of libc6-dev that the publisher used.",
+            changes=(
+                Change(where="environment", target="package:libc6-dev=2.41-11", text="install libc6-dev 2.41-11"),
+            ),
+            docs="causes/libc6-dev-version.md",
+        ),
+        Cause(
+            id="umask",
+            title="Modes follow the umask of the build",
+            severity=Severity.BEHAVIOUR,
+            confidence="proved",
+            findings=(43,),
+            evidence=(Evidence(path=every[43].path, what="mode", published="0755", rebuilt="0775"),),
+            fix="Set the umask, or give modes when files are installed.",
+            changes=(
+                Change(where="environment", target="umask", text="build with umask 0022"),
+                Change(where="project", target="debian/rules", text="use install -m 0755"),
+            ),
+            docs="causes/umask.md",
+        ),
+        Cause(
+            id="archive-times",
+            title="The archive holds times of the build",
+            severity=Severity.HARMLESS,
+            confidence="possible",
+            findings=(*range(3, 43), 44, 45),
+            evidence=(Evidence(path=every[3].path, what="mtime", published=every[3].published.value,
+                               rebuilt=every[3].rebuilt.value),),
+            fix="Clamp times to SOURCE_DATE_EPOCH.",
+            changes=(),
+            docs="causes/archive-times.md",
+        ),
+    )  # fmt: skip
+
+
+def explanation_of(
+    artifact: str, findings: tuple[Finding, ...], causes: tuple[Cause, ...] = (), **changes: object
+) -> tuple[ArtifactExplanation, bytes]:
+    """An explanation that fits its findings, and the file that lists them."""
+    members = Count(published=len(findings) + 70, rebuilt=len(findings) + 70, equal=70)
+    difference = Difference(published=Side(), rebuilt=Side(), format="ar", members=members, findings=findings)
+    data = difference.model_dump_json(by_alias=True).encode()
+    claimed = {index for cause in causes for index in cause.findings}
+    values = {
+        "artifact": artifact,
+        "difference": Side(sha256=hashlib.sha256(data).hexdigest(), size=len(data)),
+        "members": members,
+        "classes": dict(Counter(one.kind for one in findings)),
+        "causes": causes,
+        "unexplained": tuple(index for index in range(len(findings)) if index not in claimed),
+    }
+    return ArtifactExplanation(**(values | changes)), data  # type: ignore[arg-type]
+
+
+def _bubblewrap() -> tuple[ArtifactExplanation, bytes]:
+    drift = (
+        Drift(tool="debhelper", published="13.19", rebuilt="13.24.2", count=2,
+              seen=("control.tar.xz » ./postinst: Automatically added by", "control.tar.xz » ./prerm: Automatically")),
+        Drift(tool="gcc", package="gcc-14", published="14.2.0-16", rebuilt="14.2.0-19",
+              seen=("data.tar.xz » ./usr/bin/bwrap » .comment: GCC",)),
+    )  # fmt: skip
+    remarks = ("published: data.tar.xz: 2 entries have the name ./usr/bin/bwrap",)
+    return explanation_of(BUBBLEWRAP, explained_findings(), explained_causes(), drift=drift, remarks=remarks)
+
+
+def explained_files() -> dict[str, bytes]:
+    """The files beside ``different_explained`` that hold what its record only names."""
+    return {f"difference-{BUBBLEWRAP}.json": _bubblewrap()[1]}
+
+
+def different_explained(proof: Proof | None = None) -> Record:
+    """One package that differs, taken apart: tools of other versions, three causes, and what none explains."""
+    given = published("bubblewrap", "0.11.0-2", [artifact(BUBBLEWRAP)])
+    mine = file(BUBBLEWRAP, f"rebuilt {BUBBLEWRAP}", size=48_004)
+    report = model.DiffReport(
+        artifact=BUBBLEWRAP,
+        status="complete",
+        tool="diffoscope 306",
+        seconds=11.5,
+        text=file("bwrap.diff.txt", size=3_011),
+        html=file("bwrap.diff.html", size=30_113),
+        members=(
+            model.MemberReport(path=(DATA, "./usr/bin/bwrap"), rung="no-disassembly", lacks=("machine code as text",)),
+        ),
+    )
+    return record(
+        Verdict.DIFFERENT,
+        "two rebuilds agree, the published file differs",
+        given,
+        source=source(given),
+        toolchain=toolchain(),
+        inputs=inputs(),
+        built=model.Built(attempts=(attempt(1, [mine]), attempt(2, [mine]))),
+        comparison=model.Comparison(artifacts=(compared(BUBBLEWRAP, Verdict.DIFFERENT, [mine, mine]),)),
+        explanation=model.Explanation(artifacts=(_bubblewrap()[0],), reports=(report,), proof=proof),
+    )
+
+
+def confirmed() -> Record:
+    """A run that was made to try a fix, after which every byte is equal."""
+    change = Change(where="environment", target="package:libc6-dev=2.41-11", text="install libc6-dev 2.41-11")
+    proof = Proof(
+        run_id="20261120T160000Z-0123abcd",
+        artifact=BUBBLEWRAP,
+        cause="libc6-dev-version",
+        changes=(change,),
+        result="confirmed",
+        reason="all 3 findings it explains are gone",
+    )
+    given = published("bubblewrap", "0.11.0-2", [artifact(BUBBLEWRAP)])
+    output = file(BUBBLEWRAP, f"published {BUBBLEWRAP}")
+    return record(
+        Verdict.REPRODUCED,
+        "every byte is equal",
+        given,
+        source=source(given),
+        toolchain=toolchain(),
+        inputs=inputs(),
+        built=model.Built(attempts=(attempt(1, [output]),)),
+        comparison=model.Comparison(artifacts=(compared(BUBBLEWRAP, Verdict.REPRODUCED, [output]),)),
+        explanation=model.Explanation(proof=proof),
+    )
+
+
+def many_findings(count: int = 10_000) -> tuple[Finding, ...]:
+    """As many times that differ, but for two members whose content does, with one name of each sort that is odd."""
+    odd = ("two\nlines", "bidi\u202egpj.exe", "<img src=x onerror=alert(1)>", "esc\x1b[2J", "a" * 5000)
+    names = [f"./usr/lib/python3/dist-packages/package/module_{n:05}/__init__.py" for n in range(count - 2 - len(odd))]
+    times = ("2025-01-30T11:22:33Z", "2026-11-20T18:00:00Z")
+    return (
+        *(_metadata((DATA, name), "mtime", *times) for name in (*odd, *names)),
+        _content((DATA, "./usr/bin/tool", ".text"), "00", "01"),
+        _content((DATA, "./usr/share/doc/tool/README"), "one", "two"),
+    )
+
+
 def different_declared() -> Record:
     """The publisher declared everything, and the bytes still differ: the one case that counts against them."""
     given = published("sl", "5.02-1", [artifact("sl_5.02-1_amd64.deb")])
@@ -243,6 +461,8 @@ CASES = {
     "recovered": reproduced_with_recovered_input,
     "different-assumed": different_assumed,
     "different-declared": different_declared,
+    "different-explained": different_explained,
+    "confirmed": confirmed,
     "flaky": flaky,
     "build-failed": build_failed,
     "refused": refused,

@@ -56,11 +56,11 @@ def zipped() -> bytes:
     return out.getvalue()
 
 
-def ar(members: dict[bytes, bytes]) -> bytes:
+def ar(members: dict[bytes, bytes], mtime: int = 1700000000) -> bytes:
     """An ar archive."""
     out = b"!<arch>\n"
     for name, data in members.items():
-        out += b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (name, 1700000000, 0, 0, 0o100644, len(data))
+        out += b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (name, mtime, 0, 0, 0o100644, len(data))
         out += data + b"\n" * (len(data) % 2)
     return out
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from rebuilder.findings import Finding
 from rebuilder.report import sections
+from rebuilder.report.diff_page import ComparedSide, DiffView, render_diff
 from rebuilder.report.index import index_row, render_index
 from rebuilder.report.pages import Link, render_run
+from rebuilder.report.reporter import told_of
 from tests.integration.browser import Browser
-from tests.record_cases import CASES, hostile, reproduced
-from tests.records import lock
+from tests.record_cases import CASES, different_explained, explanation_of, hostile, many_findings, reproduced
+from tests.records import lock, sha
 from tests.unit.test_report_pages import view_of
 
 pytestmark = pytest.mark.integration
@@ -105,8 +109,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (base / f"{name}.html").write_text(render_run(view), encoding="utf-8")
         rows.append(index_row(record, page=f"{name}.html", record_path=f"{name}.json"))
     (base / "index.html").write_text(render_index(rows), encoding="utf-8")
+    (base / "diff-two-files.html").write_text(diff_page(), encoding="utf-8")
+    (base / "many.html").write_text(diff_page(many_findings()), encoding="utf-8")
     (base / "diff.html").write_text(EVIL_FRAME)
     return base
+
+
+def diff_page(findings: tuple[Finding, ...] = ()) -> str:
+    """The page of `rebuilder diff`, of the findings of an example or of as many as are given."""
+    record = different_explained()
+    told = view_of(record).told[0]
+    if findings:
+        explanation, data = explanation_of("many.whl", findings)
+        told = told_of(explanation, data)
+    name = "<img src=x>\u202egpj.whl"
+    sides = (ComparedSide(name=name, sha256=sha("one"), size=1), ComparedSide(name="b.whl", sha256=sha("b"), size=2))
+    return render_diff(DiffView(published=sides[0], rebuilt=sides[1], told=told, tool_version="0.1.0"))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +133,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield running
 
 
-PAGES = [*CASES, "hostile", "index"]
+PAGES = [*CASES, "hostile", "index", "diff-two-files"]
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
@@ -238,6 +256,82 @@ def test_a_hostile_difference_report_stays_in_its_frame(browser: Browser, folder
     assert browser.frame_value("diff.html", inside) == ["complete", "diff", "", "null"]
     assert browser.value("document.title") == title
     assert browser.value("location.href").endswith("different-assumed.html")
+
+
+#: Groups that a reader can see, by their summaries.
+VISIBLE = """[...document.querySelectorAll('.tree .g')].filter(e => e.checkVisibility())
+    .map(e => e.querySelector('summary').firstChild.textContent.trim())"""
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_the_tree_can_be_narrowed_by_kind_and_meaning_without_a_script(
+    browser: Browser, folder: Path, scripts: bool
+) -> None:
+    browser.open(folder / "different-explained.html", scripts=scripts)
+    every = browser.value(VISIBLE)
+    assert len(every) == 9
+    pick = "document.querySelector('.pick input[value={}]').click()"
+    browser.value(pick.format("metadata"))
+    assert browser.value(VISIBLE) == ["mode differs in 1 member", "mtime differs in 40 members"]
+    browser.value(pick.format("behaviour"))
+    assert browser.value(VISIBLE) == ["mode differs in 1 member"]
+    browser.value("document.querySelectorAll('.pick input[value=\"\"]').forEach(e => e.click())")
+    assert browser.value(VISIBLE) == every
+    browser.value(pick.format("unexplained"))
+    assert browser.value(VISIBLE) == ["1 member only in the published file", "1 member only in the rebuilt file"]
+
+
+def test_the_tree_can_be_searched_by_name_field_value_and_container(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "different-explained.html")
+    rows = "[...document.querySelectorAll('.tree li')].filter(e => e.checkVisibility()).map(e => e.textContent)"
+    kind = "(t => { const f = document.querySelector('#f-tree-1'); f.value = t; f.dispatchEvent(new Event('input')); })"
+    for wanted, hits in (("page17.1", 1), ("MTIME 11:22:34", 40), ("libc6-dev control.tar.xz", 1), ("bwrap .text", 2),
+                         ("0775", 1), ("no such thing", 0)):  # fmt: skip
+        browser.value(f"{kind}({json.dumps(wanted)})")
+        assert len(browser.value(rows)) == hits, wanted
+    assert browser.value("document.querySelector('.tree .none').checkVisibility()")
+    browser.value(f"{kind}('')")
+    assert not browser.value("document.querySelector('.tree .none').checkVisibility()")
+    assert len(browser.value(VISIBLE)) == 9
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_ten_thousand_findings_stay_usable(browser: Browser, folder: Path, width: str) -> None:
+    columns, lines = WIDTHS[width]
+    begin = time.monotonic()
+    browser.open(folder / "many.html", width=columns, height=lines)
+    browser.value("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.value("document.documentElement.scrollWidth") == columns
+    assert browser.value("document.querySelectorAll('.tree li').length") == 10_000
+    took = browser.value("""(() => {
+        const f = document.querySelector('#f-tree-1'), begin = performance.now();
+        for (const text of ['module_07777', 'two\\\\nlines', '']) {
+          f.value = text; f.dispatchEvent(new Event('input')); document.body.offsetHeight;
+        }
+        f.value = 'module_07777'; f.dispatchEvent(new Event('input'));
+        return [performance.now() - begin, document.querySelector('.filter [role=status]').textContent];
+    })()""")
+    assert took[1] == "1 of 10000 listed here shown"
+    assert took[0] < 8000, "four searches, in milliseconds, on a slow machine"
+    assert time.monotonic() - begin < 60
+    browser.value("document.querySelector('.pick input[value=content]').click()")
+    assert browser.value("document.documentElement.scrollWidth") == columns
+
+
+def test_names_of_members_can_neither_draw_nor_turn_the_page(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "many.html")
+    assert browser.value("document.images.length") == 0
+    text = browser.value("document.querySelector('.tree').textContent")
+    for shown in ("two\\nlines", "bidi[U+202E]gpj.exe", "<img src=x onerror=alert(1)>", "esc\\x1b[2J"):
+        assert shown in text
+
+
+def test_both_sides_stay_readable_on_a_phone(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "different-explained.html", width=390, height=844)
+    browser.value("document.querySelectorAll('#sides details').forEach(d => d.open = true)")
+    assert browser.value("document.documentElement.scrollWidth") == 390
+    widths = browser.value("[...document.querySelectorAll('.sides .l, .sides .r')].map(e => e.clientWidth)")
+    assert min(widths) > 200, "a column of its own for each line"
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebuilder.compare import bytewise, members, normalise
-from rebuilder.compare.normalise.ar_times import ar_times
+from rebuilder.compare import bytewise, members
 from rebuilder.model import FileDigest
 
 BINARY = b"\x7fELF\0" + bytes(range(256))
@@ -377,36 +376,3 @@ def test_first_difference_past_a_chunk(monkeypatch):
     monkeypatch.setattr(bytewise, "CHUNK", 4)
     assert bytewise.first_difference(io.BytesIO(b"abcdefgh"), io.BytesIO(b"abcdefgX")) == 7
     assert bytewise.first_difference(io.BytesIO(b"abcdefgh"), io.BytesIO(b"abcdefghi")) == 8
-
-
-def test_ar_times_clears_times_and_touches_nothing_else():
-    early, late = deb_of({"a": b"1"}, mtime=1), deb_of({"a": b"1"}, mtime=1789199741)
-    assert early != late
-    assert ar_times(early) == ar_times(late) == deb_of({"a": b"1"}, mtime=0)
-    assert ar_times(ar_times(late)) == ar_times(late)
-    assert ar_times(deb_of({"a": b"2"}, mtime=1)) != ar_times(early)
-
-
-@pytest.mark.parametrize("data", [b"", b"MZ", b"!<arch>\nshort", ar_of({"a": b"x"})[:-30], ar_of({"a": b"xyz"})[:-2]])
-def test_ar_times_refuses_what_is_no_sound_ar(data):
-    with pytest.raises(ValueError, match="ar"):
-        ar_times(data)
-
-
-def test_equal_after_names_only_normalisers_that_were_allowed_and_did_something():
-    early, late = deb_of({"a": b"1"}, mtime=1), deb_of({"a": b"1"}, mtime=2)
-    assert normalise.equal_after(early, (late, late), ("ar-times",)) == ("ar-times/1",)
-    assert normalise.equal_after(early, (late,), ()) == ()
-    assert normalise.equal_after(deb_of({"a": b"2"}, mtime=1), (late,), ("ar-times",)) == ()
-    assert normalise.equal_after(early, (late, deb_of({"a": b"2"}, mtime=2)), ("ar-times",)) == ()
-    assert normalise.equal_after(b"x", (b"y",), ("ar-times",)) == ()
-
-
-def test_every_normaliser_has_its_page():
-    from pathlib import Path
-
-    for name in normalise.NORMALISERS:
-        page = Path(__file__).parents[2] / "docs" / "normalisers" / f"{name}.md"
-        text = page.read_text(encoding="utf-8")
-        for part in ("What it removes", "Why that is harmless", "What it could hide"):
-            assert part in text

@@ -19,6 +19,7 @@ from rebuilder.compare import normalise
 from rebuilder.compare.normalise import NORMALISERS
 from rebuilder.compare.normalise.canonical import is_exact
 from rebuilder.data import Held
+from tests import samples
 from tests.scenes import in_memory
 
 PAGES = Path(__file__).parents[2] / "docs" / "normalisers"
@@ -69,6 +70,14 @@ def test_no_normaliser_touches_a_mode_a_name_or_a_signature():
     cleared = {field for one in NORMALISERS.values() for field in one.clears}
     assert not {field for _, field in cleared if re.search(r"mode|name$|link|sig", field)} - {"uname", "gname", "fname",
         "pax.uname", "pax.gname"}
+
+
+def test_ar_times_are_cleared_and_nothing_else_is():
+    early, late = (samples.ar({b"a": b"1"}, mtime=mtime) for mtime in (1, 1789199741))
+    assert equal(early, late, late, by=("ar-times",)) == {"ar-times/1": 1}
+    assert equal(early, late, by=()) == {}
+    assert equal(early, late, samples.ar({b"a": b"2"}, mtime=1), by=("ar-times",)) == {}
+    assert equal(early, samples.ar({b"b": b"1"}, mtime=2), by=("ar-times",)) == {}
 
 
 def test_zip_times_are_cleared_in_both_headers_and_nothing_else_is():
@@ -177,9 +186,17 @@ def content(data: bytes) -> object:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return [(one.filename, one.external_attr, archive.read(one)) for one in archive.infolist()]
     if data[:8] == b"!<arch>\n":
-        return data[:24] + data[36:]
+        return [(header[:16], header[28:], body) for header, body in ar_members(data)]
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         return [(one.name, one.mode, one.type, one.linkname, archive.extractfile(one).read()) for one in archive]
+
+
+def ar_members(data: bytes):
+    at = 8
+    while at + 60 <= len(data):
+        size = int(data[at + 48 : at + 58])
+        yield data[at : at + 60], data[at + 60 : at + 60 + size]
+        at += 60 + size + size % 2
 
 
 @pytest.mark.parametrize("data", [b"", b"!<arch>\n", b"PK\x03\x04", b"\x1f\x8b\x08", b"text"])

@@ -38,7 +38,7 @@ def ports_in(state: Path) -> Ports:
     never: Any = Untouchable()
     clock = SystemClock()
     return Ports(
-        ecosystem=never, fetcher=never, members=never, toolchains=never, builder=never, differ=never, signing=None,
+        ecosystem=never, fetcher=never, members=never, toolchains=never, builder=never, explainer=never, signing=None,
         blobs=BlobStore(state), runs=RunStore(state), log=LineLog(state / "log.jsonl"), reporter=PageReporter(),
         clock=clock, progress=Quiet(), new_run_id=lambda: new_run_id(clock.now()),
     )  # fmt: skip

@@ -9,12 +9,15 @@ import pytest
 from jinja2 import UndefinedError
 
 import rebuilder.report
+from rebuilder.data import Held
 from rebuilder.model import Record
 from rebuilder.report import words
+from rebuilder.report.excerpts import Excerpt, excerpt
 from rebuilder.report.index import index_row, render_index
 from rebuilder.report.pages import Link, RunView, StatementSummary, render_run
+from rebuilder.report.reporter import told_of
 from rebuilder.report.templates import render
-from tests.record_cases import CASES, different_assumed, hostile, reproduced
+from tests.record_cases import CASES, different_assumed, different_explained, explained_files, hostile, reproduced
 from tests.records import lock, sha
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -49,6 +52,15 @@ class Page(HTMLParser):
         self.text += data
 
 
+def explained_excerpts() -> tuple[Excerpt, ...]:
+    """A text and a binary side by side, of invented members."""
+    text = b"".join(b"line %d of the notes\n" % n for n in range(30))
+    pairs = [(("data.tar.xz", "./NEWS"), text, text.replace(b"line 7 ", b"line seven ")),
+             (("data.tar.xz", "./usr/bin/bwrap"), bytes(range(256)), bytes(range(200)) + bytes(56))]  # fmt: skip
+    found = [excerpt(path, Held(one), Held(other)) for path, one, other in pairs]
+    return tuple(one for one in found if one)
+
+
 def view_of(record: Record, **changes: object) -> RunView:
     compared = record.comparison.artifacts if record.comparison else ()
     bundles = tuple(f"{one.artifact}.intoto.jsonl" for one in compared)
@@ -57,6 +69,10 @@ def view_of(record: Record, **changes: object) -> RunView:
         "recipe_text": 'format = "rebuilder/recipe/v1"\n',
         "lock": lock() if record.toolchain else None,
         "log_text": "dh build\n\x1b[1mdone\x1b[0m\n" if record.built else "",
+        "told": tuple(
+            told_of(one, explained_files().get(f"difference-{one.artifact}.json"), explained_excerpts())
+            for one in record.explanation.artifacts
+        ),
         "diff_texts": {one.artifact: "--- published\n+++ rebuilt\n" for one in record.explanation.reports},
         "bundle_names": bundles,
         "statements": tuple(
@@ -82,7 +98,10 @@ def view_of(record: Record, **changes: object) -> RunView:
     return RunView(**(values | changes))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["recovered", "different-assumed", "refused", "index"])
+GOLDEN_PAGES = ("recovered", "different-assumed", "different-explained", "confirmed", "refused", "index")
+
+
+@pytest.mark.parametrize("name", GOLDEN_PAGES)
 def test_golden(name: str) -> None:
     """The exact page. ``REBUILDER_WRITE_GOLDEN=1 pytest ...`` writes it anew; then read the difference."""
     rows = [
@@ -141,10 +160,15 @@ def test_page_answers_an_outsiders_questions(name: str) -> None:
 def test_sections_come_in_the_promised_order() -> None:
     ids = [
         attributes["id"]
-        for tag, attributes in Page(render_run(view_of(different_assumed()))).elements
+        for tag, attributes in Page(render_run(view_of(different_explained()))).elements
         if tag == "section" and attributes.get("id")
     ]
     assert ids == [
+        "environment",
+        "causes",
+        "members",
+        "sides",
+        "raw",
         "compared",
         "fault",
         "endorsement",
@@ -154,7 +178,6 @@ def test_sections_come_in_the_promised_order() -> None:
         "timeline",
         "attempts",
         "log",
-        "differences",
         "not-proved",
         "who",
         "check",

@@ -62,15 +62,15 @@ class _Streams:
         budget.entry()
         ends: list[int] = []
         content = budget.spool(self._all(data, budget, ends))
-        padded = ends[-1] + self._padding(data, ends[-1])
-        return _layout(self.name, data, ends[-1], padded, content)
+        padded = ends[0] + self._padding(data, ends[0])
+        return _layout(self.name, data, ends[0], padded, content)
 
     def _all(self, data: Data, budget: Budget, ends: list[int]) -> Iterator[bytes]:
         at = 0
         while True:
             stream = _Stream(self.name, data, at, budget)
             yield from stream.unpacked(self._unpacker())
-            ends.append(stream.at)
+            ends[:] = [stream.at]  # not all of them: there may be millions
             at = stream.at + self._padding(data, stream.at)
             if not self._begins(data.read(at, 16)):
                 return
@@ -127,7 +127,7 @@ class _Zstd:
         if not ends:
             msg = f"expected a zstd frame at offset 0, found {data.read(0, 4).hex(' ')}"
             raise FormatError(msg)
-        return _layout(self.name, data, ends[-1], ends[-1], content)
+        return _layout(self.name, data, ends[0], ends[0], content)
 
 
 def _layout(name: str, data: Data, end: int, padded: int, content: Data) -> Layout:
@@ -165,7 +165,7 @@ def _is_skippable(head: bytes) -> bool:
 
 
 def _zstd_frames(data: Data, budget: Budget, ends: list[int]) -> Iterator[bytes]:
-    """The content of all frames; where each ends is added to ``ends``."""
+    """The content of all frames; ``ends`` then holds where the last one ends."""
     unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     at = 0
     while _is_frame(head := data.read(at, 18)):
@@ -179,7 +179,7 @@ def _zstd_frames(data: Data, budget: Budget, ends: list[int]) -> Iterator[bytes]
             end = _frame_end(data, at, head, budget)
             yield from _frame_content(unpacker, data, at, end, budget)
         at = end
-        ends.append(at)
+        ends[:] = [at]
 
 
 def _frame_end(data: Data, at: int, head: bytes, budget: Budget) -> int:

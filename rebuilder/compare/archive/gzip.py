@@ -25,6 +25,7 @@ _FIXED = 10
 _TRAILER = 8
 #: Of one header: extra field, name and comment together. The extra field alone may have 64 KiB.
 _MAX_HEADER = 256 * 1024
+_USUAL = 512
 _PIECE = 64 * 1024
 _OUT = 1024 * 1024
 _HCRC, _EXTRA, _NAME, _COMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
@@ -138,10 +139,11 @@ class _Deflate:
 
 def _header_size(data: Data, at: int) -> int:
     """Size of the header at ``at``."""
-    raw = data.read(at, _FIXED)
-    if len(raw) == _FIXED and raw[3] & (_EXTRA | _NAME | _COMMENT | _HCRC):
-        raw = data.read(at, _MAX_HEADER)
+    raw = data.read(at, _USUAL)
     parts = _header_parts(raw)
+    if parts is None and len(raw) == _USUAL:
+        raw = data.read(at, _MAX_HEADER)
+        parts = _header_parts(raw)
     if parts is None:
         msg = f"expected a gzip header at offset {at}, found one that is cut off, or above {_MAX_HEADER} bytes"
         raise FormatError(msg)

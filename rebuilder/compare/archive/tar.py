@@ -157,10 +157,10 @@ class _Walk:
     def _pax(self, at: int, payload: bytes, before: _Before) -> None:
         found = _parsed(at, payload)
         if (size := found.get(b"size")) is not None:
-            if not size.isdigit() or len(size) > _MAX_DIGITS:
+            if not size.isdigit() or len(size.lstrip(b"0")) > _MAX_DIGITS:
                 msg = f"expected a size in the extended header at offset {at}, found {size[:40]!r}"
                 raise FormatError(msg)
-            before.size = int(size)
+            before.size = int(size.lstrip(b"0") or b"0")
         name = found.get(b"GNU.sparse.name") or found.get(b"path")
         before.name = name.rstrip(b"\0") if name is not None else before.name
 

@@ -138,9 +138,11 @@ def _size(raw: bytes, *, sized: bool) -> list[HeaderField]:
     value = number(raw)
     if value is None:
         return [plain("size", raw)]
-    if raw[:11] == b"%011o" % value:
-        # What ends the number follows from nothing, so it is a field of its own.
-        return [HeaderField("size", raw[:11], str(value), implied=sized), _ending("size end", raw[11:])]
+    for digits in (11, 10):  # npm writes ten
+        if raw[:digits] == b"%0*o" % (digits, value) and not raw[digits:].strip(b" \0"):
+            # What ends the number follows from nothing, so it is a field of its own.
+            size = HeaderField("size", raw[:digits], str(value), implied=sized)
+            return [size, _ending("size end", raw[digits:])]
     exact = value >= 8**11 and raw == b"\x80" + value.to_bytes(11, "big")
     return [HeaderField("size", raw, str(value), implied=sized and exact)]
 

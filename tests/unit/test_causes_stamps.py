@@ -1,0 +1,291 @@
+"""Stamps: real tools left them (`tests/data/causes/make_stamps.py`); each must be named, and called harmless only
+where nothing else differs."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from rebuilder.explain.causes import Scene, stamps
+from rebuilder.explain.causes.rank import explain
+from rebuilder.explain.causes.stamps_text import DATE, MAX_TEXT
+from rebuilder.findings import Cause, Severity
+from tests.scenes import scene
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests/data/causes"
+PAGES = ROOT / "docs/causes"
+IDS = [rule.id for rule in stamps.RULES]
+#: Names as the files have in packages, where the rule goes by the name.
+NAMES = {
+    "debhelper-maintscript": "postinst",
+    "debian-control-size": "control",
+    "debian-control-version": "control",
+    "changelog-trimmed": "usr/share/doc/foo/changelog.Debian",
+    "changelog-binnmu": "usr/share/doc/foo/changelog.Debian.amd64",
+    "java-manifest": "META-INF/MANIFEST.MF",
+}
+#: (cause, severity, confidence) of what the tools made.
+MADE = [
+    ("gettext-pot-date", ".po", Severity.HARMLESS, "likely"),
+    ("gettext-pot-date", ".mo", Severity.INSPECT, "likely"),
+    ("perl-pod-date", ".1", Severity.HARMLESS, "likely"),
+    ("pod2man-version", ".1", Severity.INSPECT, "possible"),
+    ("help2man-version", ".1", Severity.HARMLESS, "likely"),
+    ("man-page-date", ".1", Severity.HARMLESS, "likely"),
+    ("makeinfo-version", ".info", Severity.HARMLESS, "likely"),
+    ("info-date", ".info", Severity.HARMLESS, "likely"),
+    ("doxygen-stamp", ".html", Severity.INSPECT, "likely"),
+    ("sphinx-stamp", ".html", Severity.INSPECT, "likely"),
+    ("copyright-year", ".html", Severity.INSPECT, "likely"),
+    ("html-generated-on", ".html", Severity.INSPECT, "likely"),
+    ("javadoc-stamp", ".html", Severity.INSPECT, "likely"),
+    ("debhelper-maintscript", ".postinst", Severity.HARMLESS, "likely"),
+    ("debian-control-size", ".control", Severity.INSPECT, "likely"),
+    ("debian-control-version", ".control", Severity.BEHAVIOUR, "likely"),
+    ("changelog-trimmed", ".Debian", Severity.HARMLESS, "likely"),
+    ("changelog-binnmu", ".all", Severity.HARMLESS, "likely"),
+    ("java-manifest", ".MF", Severity.INSPECT, "likely"),
+    ("pom-properties-date", ".properties", Severity.HARMLESS, "likely"),
+    ("pdf-id", ".pdf", Severity.HARMLESS, "likely"),
+    ("svg-id", ".svg", Severity.INSPECT, "likely"),
+    ("sqlite-header", ".db", Severity.INSPECT, "likely"),
+]
+
+
+def causes(one: Scene) -> dict[str, Cause]:
+    return {cause.id: cause for cause in explain(one, stamps.RULES)[0]}
+
+
+def told(published: bytes | str, rebuilt: bytes | str, name: str) -> dict[str, Cause]:
+    sides = [side.encode() if isinstance(side, str) else side for side in (published, rebuilt)]
+    return causes(scene(sides[0], sides[1], artifact=name))
+
+
+@pytest.mark.parametrize(("cause", "suffix", "severity", "confidence"), MADE, ids=lambda value: str(value))
+def test_what_a_tool_left_is_named_and_weighed(cause: str, suffix: str, severity: Severity, confidence: str) -> None:
+    folder = FIXTURES / cause
+    name = NAMES.get(cause, f"foo{suffix}")
+    found = causes(scene(folder / f"published{suffix}", folder / f"rebuilt{suffix}", artifact=name))
+    assert cause in found
+    assert (found[cause].severity, found[cause].confidence) == (severity, confidence)
+    assert found[cause].evidence[0].published != found[cause].evidence[0].rebuilt
+
+
+@pytest.mark.parametrize(("cause", "suffix"), [(one[0], one[1]) for one in MADE])
+def test_with_the_fix_two_runs_give_the_same_bytes(cause: str, suffix: str) -> None:
+    one, other = (FIXTURES / cause / f"fixed-{number}{suffix}" for number in (1, 2))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_every_rule_has_its_page_with_the_four_parts() -> None:
+    parts = ("## What it is", "## How it is recognised", "## The fix", "## What it could hide")
+    lacking = [
+        f"{cause}: {part}"
+        for cause in IDS
+        for part in parts
+        if not (page := PAGES / f"{cause}.md").exists() or part not in page.read_text(encoding="utf-8")
+    ]
+    assert lacking == []
+    assert len(set(IDS)) == len(IDS)
+
+
+def test_a_documentation_page_is_harmless_where_people_read_it_and_to_be_looked_at_elsewhere() -> None:
+    page = "<p>Generated on: {} UTC.</p>\n"
+    sides = page.format("2026-03-01 10:00"), page.format("2027-05-07 11:30")
+    assert told(*sides, "usr/share/doc/foo/index.html")["html-generated-on"].severity is Severity.HARMLESS
+    assert told(*sides, "usr/lib/python3/foo/templates/index.html")["html-generated-on"].severity is Severity.INSPECT
+
+
+#: Each side holds the stamp, and something else besides that must not be waved through with it.
+SMUGGLED = [
+    ("postinst", "# Automatically added by dh_ucf/{}\n{}\n", ("13.1", "13.2"), ("true", "rm -rf /")),
+    ("foo.1", '.\\" DO NOT MODIFY THIS FILE!  It was generated by help2man {}.\n{}\n', ("1.48", "1.49"), ("a", "b")),
+    ("foo.info", "This is foo.info, produced by makeinfo version {} from foo.texi.\n{}\n", ("7.1", "7.2"), ("a", "b")),
+    ("foo.html", "<!-- Generated by Doxygen {} -->\n<script>{}</script>\n", ("1.9", "1.8"), ("a()", "b()")),
+    ("foo.properties", "#{}\nkey={}\n", ("2026-03-01", "2026-04-01"), ("a", "b")),
+    (
+        "foo.po",
+        '"POT-Creation-Date: {}\\n"\nmsgstr "{}"\n',
+        ("2026-03-01 10:00+0000", "2026-03-02 10:00+0000"),
+        ("a", "b"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "form", "stamp", "other"), SMUGGLED, ids=[one[0] for one in SMUGGLED])
+@pytest.mark.parametrize("grown", [False, True])
+def test_nothing_else_that_differs_is_called_harmless(
+    name: str, form: str, stamp: tuple[str, str], other: tuple[str, str], grown: bool
+) -> None:
+    rebuilt = form.format(stamp[1], other[1]) + ("one more line\n" if grown else "")
+    found = told(form.format(stamp[0], other[0]), rebuilt, name)
+    assert found
+    assert {(cause.severity, cause.confidence) for cause in found.values()} == {(Severity.INSPECT, "possible")}
+
+
+def test_what_hides_in_the_line_of_the_stamp_itself_is_not_harmless() -> None:
+    found = told("# Automatically added by dh_ucf/13.1\n", "# Automatically added by dh_ucf/13.2 \n", "postinst")
+    assert found["debhelper-maintscript"].severity is Severity.INSPECT
+    swapped = told(
+        "<!-- Generated by Doxygen 1.9 --><b>x</b>\n", "<!-- Generated by Doxygen 1.8 --><i>x</i>\n", "a.html"
+    )
+    assert swapped["doxygen-stamp"].confidence == "possible"
+
+
+def test_the_index_of_an_info_file_may_move_only_as_far_as_the_stamp_grew() -> None:
+    text = "This is foo.info, produced by makeinfo version {} from foo.texi.\n\x1f\nNode: Top\x7f{}\n"
+    fine = told(text.format("7.1", 65), text.format("7.1.1", 67), "foo.info")
+    wrong = told(text.format("7.1", 65), text.format("7.1.1", 68), "foo.info")
+    assert fine["makeinfo-version"].severity is Severity.HARMLESS
+    assert wrong["makeinfo-version"].severity is Severity.INSPECT
+
+
+def _entry(version: str, more: str = "") -> str:
+    signed = " -- A <a@b.example>  Mon, 06 Jan 2020 10:00:00 +0000\n"
+    return f"foo ({version}) unstable; urgency=low{more}\n\n  * x\n\n{signed}"
+
+
+NOTE = (
+    "\n# Older entries have been removed from this changelog.\n"
+    "# To read the complete changelog use `apt changelog foo`.\n"
+)
+
+
+def test_a_trimmed_changelog_shows_the_number_of_entries_of_both_sides() -> None:
+    full = "\n".join(_entry(version) for version in ("3", "2", "1"))
+    found = told(full, _entry("3") + NOTE, "changelog.Debian")["changelog-trimmed"]
+    assert (found.evidence[0].published, found.evidence[0].rebuilt) == ("3 entries", "1 entries")
+    assert found.severity is Severity.HARMLESS
+
+
+def test_a_changelog_whose_kept_entries_differ_is_not_called_trimmed() -> None:
+    full = "\n".join(_entry(version) for version in ("3", "2", "1"))
+    assert "changelog-trimmed" not in told(full, _entry("3").replace("* x", "* y") + NOTE, "changelog.Debian")
+    without_note = told(full, _entry("3"), "changelog.Debian")["changelog-trimmed"]
+    assert (without_note.severity, without_note.confidence) == (Severity.INSPECT, "possible")
+
+
+def test_an_entry_of_a_binary_only_rebuild_on_one_side_is_named() -> None:
+    old = _entry("1") + "\n"
+    found = told(_entry("1+b1", ", binary-only=yes") + "\n" + old, old, "changelog.Debian")["changelog-binnmu"]
+    assert found.evidence[0].published.startswith("foo (1+b1)")
+    assert found.severity is Severity.INSPECT
+
+
+def test_fields_in_another_order_are_harmless_only_with_the_same_values() -> None:
+    one, same, other = "A: 1\nB: 2\n", "B: 2\nA: 1\n", "B: 2\nA: 3\n"
+    assert told(one, same, "control")["control-field-order"].severity is Severity.HARMLESS
+    assert told(one, other, "control")["control-field-order"].severity is Severity.INSPECT
+    assert told(one + "A: 9\n", same, "control") == {}
+
+
+def test_a_changed_set_of_dependencies_is_not_called_a_version() -> None:
+    found = told("Depends: libc6 (>= 2.2.5)\n", "Depends: libc6 (>= 2.34), evil (>= 1)\n", "control")
+    assert found.get("debian-control-version") is None or found["debian-control-version"].confidence == "possible"
+
+
+def _png(*chunks: tuple[bytes, bytes]) -> bytes:
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    for kind, body in chunks:
+        parts.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+    return b"".join(parts)
+
+
+def test_a_picture_with_another_time_is_named_and_one_with_other_pixels_is_not() -> None:
+    def picture(second: int, pixels: bytes) -> bytes:
+        time = struct.pack(">HBBBBB", 2026, 3, 1, 10, 0, second)
+        return _png((b"IHDR", b"\0" * 13), (b"tIME", time), (b"IDAT", pixels), (b"IEND", b""))
+
+    assert told(picture(1, b"x"), picture(2, b"x"), "a.png")["png-time"].confidence == "likely"
+    assert told(picture(1, b"x"), picture(2, b"y"), "a.png") == {}
+
+
+def test_ids_of_a_drawing_are_followed_to_where_they_are_used() -> None:
+    text = '<svg><path id="{}"/><use href="#{}"/></svg>'
+    assert "svg-id" in told(text.format("ma1", "ma1"), text.format("mb2", "mb2"), "a.svg")
+    assert told(text.format("ma1", "ma1"), text.format("mb2", "mb3"), "a.svg") == {}
+
+
+def test_fields_that_npm_adds_are_named_and_a_changed_script_is_not() -> None:
+    one = {"name": "x", "scripts": {"install": "a"}, "_id": "x@1", "_npmVersion": "6.1.0"}
+    added, script = {**one, "_npmVersion": "7.0.0"}, {**one, "_npmVersion": "7.0.0", "scripts": {"install": "b"}}
+    found = told(json.dumps(one), json.dumps(added), "package/package.json")
+    assert (found["npm-package-json"].evidence[0].published) == '{"_npmVersion": "6.1.0"}'
+    assert told(json.dumps(one), json.dumps(script), "package/package.json") == {}
+
+
+def test_a_search_index_in_another_order_is_named() -> None:
+    one, other = (f"Search.setIndex({json.dumps(body)})" for body in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    assert told(one, other, "searchindex.js")["sphinx-search-order"].severity is Severity.INSPECT
+    assert told(one, other.replace("2", "3"), "searchindex.js") == {}
+
+
+def _go(version: str, revision: str) -> bytes:
+    lines = f"path\tx\nmod\tx\t(devel)\t\nbuild\tvcs.revision={revision}\n"
+    return b"\0" * 9 + b"\xff Go buildinf:\x08\x02" + b"\0" * 16 + b"\x08" + version.encode() + b"\x90" + lines.encode()
+
+
+def test_another_go_may_behave_otherwise_and_another_commit_stamp_is_to_be_looked_at() -> None:
+    assert told(_go("go1.22.1", "a"), _go("go1.23.0", "a"), "x")["go-build-info"].severity is Severity.BEHAVIOUR
+    assert told(_go("go1.22.1", "a"), _go("go1.22.1", "b"), "x")["go-build-info"].severity is Severity.INSPECT
+
+
+def test_another_rustc_may_behave_otherwise() -> None:
+    text = "rustc version 1.{}.0 (abc 2025-01-01)\0"
+    assert told(text.format(84), text.format(85), "x")["rustc-version"].severity is Severity.BEHAVIOUR
+
+
+LINES = [
+    ("usr/lib/R/library/x/DESCRIPTION", "Built: R {}; ; 2026-03-01; unix\n", ("4.2.2", "4.3.0"), "r-package-built"),
+    ("metadata", "date: {} 00:00:00.000000000 Z\n", ("2026-03-01", "2026-03-02"), "ruby-gem-date"),
+    ("man/man1/foo.1", '.\\" Generator: DocBook XSL Stylesheets v{} <x>\n', ("1.79.1", "1.79.2"), "docbook-version"),
+    (".buildinfo", "config: {}\n", ("0" * 32, "1" * 32), "sphinx-stamp"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "line", "values", "cause"), LINES, ids=[one[3] for one in LINES])
+def test_lines_whose_tools_are_not_at_hand_are_named(name: str, line: str, values: tuple[str, str], cause: str) -> None:
+    assert cause in told(line.format(values[0]), line.format(values[1]), name)
+
+
+DATES = ["2026-03-01", "2026-03-01 10:00", "2026-03-01T10:00:00Z", "March 2026", "March 1, 2026", "01 March 2026",
+         "Sun Mar 1 2026 10:00:00", "Sun Mar  1 10:00:00 UTC 2026", "Fri, 20 Nov 2026 22:00:15 +0000",
+         "01/02/2026"]  # fmt: skip
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_dates_are_read_whole_as_people_write_them(date: str) -> None:
+    assert re.fullmatch(DATE, date.encode()) is not None
+
+
+@pytest.mark.parametrize("text", ["1.2.3", "version 2026", "Marc 1 26", "12345-01-01", "10:00"])
+def test_what_is_no_date_is_not_read_as_one(text: str) -> None:
+    assert re.fullmatch(DATE, text.encode()) is None
+
+
+HOSTILE = [b"", b"\n" * 200_000, b"a" * 1_000_000, b"Copyright " * 60_000, b'.TH "perl v' * 40_000, 
+           b"updated " * 80_000,           b"{" * 300_000, b"Search.setIndex(" + b"[" * 300_000 + b")", b"%PDF-" + b"/ID[" * 100_000,
+           b"\x89PNG\r\n\x1a\n" + b"\xff" * 1000, b"SQLite format 3\0", b"\xff Go buildinf:" + b"dep\t" * 100_000,
+           b'<a id="' * 60_000, b"Depends: " + b"a (>= 1), " * 50_000, b"x (1); " * 60_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+@pytest.mark.parametrize(
+    "name", ["foo.1", "control", "a.svg", "package.json", "searchindex.js", "changelog.Debian", "a.pdf", "a.html"]
+)
+def test_hostile_bytes_give_no_error_and_no_harmless_cause(number: int, name: str) -> None:
+    text = HOSTILE[number]
+    one = scene(text + b"1", text + b"2\n", artifact=name)
+    found = [match for rule in stamps.RULES for match in rule.match(one)]
+    assert [match for match in found if match.severity is Severity.HARMLESS] == []
+
+
+def test_more_than_the_bound_is_not_read() -> None:
+    big = b"<!-- Generated by Doxygen 1.9 -->\n" + b" " * MAX_TEXT
+    assert told(big, big.replace(b"1.9", b"1.8"), "a.html") == {}
