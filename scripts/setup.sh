@@ -27,6 +27,12 @@ mmdebstrap|test|makes the base of the image, and the base line of the benchmarks
 uidmap|test|lets mmdebstrap work for a user who is not root|is_root || command -v newuidmap
 debian-archive-keyring|test|lets mmdebstrap know Debian's archive|test -s /usr/share/keyrings/debian-archive-keyring.gpg
 chromium|test|opens the pages|find_browser
+gcc|test|compiles the programs whose differences are to be found|command -v gcc
+libc6-dev|test|headers and start files for them|test -e /usr/include/stdio.h
+binutils|test|ar and readelf, to hold our readers against|command -v readelf
+xz-utils|test|packs archives for the readers|command -v xz
+bzip2|test|packs archives for the readers|command -v bzip2
+zstd|test|packs archives for the readers|command -v zstd
 TABLE
 }
 

@@ -36,14 +36,9 @@ _TYPES = {
     0x6FFFFFFE: "version needs",
     0x6FFFFFFF: "version symbols",
 }
-#: Values that follow from where things lie in the file and in memory.
-_IMPLIED = frozenset(
-    {
-        *("e_entry", "e_phoff", "e_shoff", "e_shnum", "e_shstrndx"),
-        *("p_offset", "p_vaddr", "p_paddr", "p_filesz", "p_memsz"),
-        *("sh_name", "sh_offset", "sh_size", "sh_addr"),
-    }
-)
+#: Where tables and sections lie, how large they are and what they are called by: told by the walk itself. Addresses
+#: and the entry point are not among them, for nothing else in the file would show that one was changed.
+_IMPLIED = frozenset({"e_phoff", "e_shoff", "e_shnum", "e_shstrndx", "sh_name", "sh_offset", "sh_size"})
 _HEX = frozenset({"e_entry", "e_flags", "p_vaddr", "p_paddr", "p_flags", "p_type", "sh_addr", "sh_flags", "sh_type"})
 _KINDS = {0: "none", 1: "relocatable", 2: "executable", 3: "shared object", 4: "core"}
 

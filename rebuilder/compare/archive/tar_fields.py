@@ -210,7 +210,7 @@ def long_name(name: str, raw: bytes) -> tuple[HeaderField, ...]:
 
 def _own_header(name: str, raw: bytes) -> tuple[int, list[HeaderField]]:
     own = header(raw[:BLOCK])
-    size = number(raw[124:136]) or 0
+    size = max(0, number(raw[124:136]) or 0)
     return size, [HeaderField(f"{name}.header.{one.name}", one.raw, one.value, one.implied) for one in own]
 
 
