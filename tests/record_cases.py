@@ -327,6 +327,7 @@ def confirmed() -> Record:
         Verdict.REPRODUCED,
         "every byte is equal",
         given,
+        run_id=f"20261120T180000Z-{sha('confirmed')[:8]}",
         source=source(given),
         toolchain=toolchain(),
         inputs=inputs(),

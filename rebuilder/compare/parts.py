@@ -1,7 +1,8 @@
 """Comparing what containers say beside their members' content: header fields, gaps, order. Pure.
 
 A field that is ``implied`` on both sides (a checksum that is right, an offset that is where the thing lies) says
-nothing that the other findings of the same entry do not; alone, it is a finding like any other.
+nothing that the findings it follows from do not: those on the same entry's content, on the same header where it is
+a checksum over that, or on anything in the container where it is an offset. Without these it is told like any other.
 """
 
 from __future__ import annotations
@@ -39,23 +40,37 @@ def entry_stretches(
     data: tuple[Data, Data],
     layouts: tuple[Layout, Layout],
     *,
-    beside: bool,
-) -> Iterator[Finding]:
-    """Findings on two entries' own stretches; ``beside``: the entry has other findings already."""
-    yield from _stretches(path, (entries[0].stretches, entries[1].stretches), data, layouts, beside=beside)
+    changed: bool,
+) -> Iterator[tuple[Finding, bool]]:
+    """Findings on two entries' own stretches, each with whether it is to be kept for the case that the container has
+    no other. ``changed``: the entry's content differs."""
+    yield from _stretches(path, (entries[0].stretches, entries[1].stretches), data, layouts, changed=changed)
     if entries[0].kind != entries[1].kind:
         sides = (Side(value=entry.kind) for entry in entries)
-        yield Finding(path=path, kind=DifferenceClass.METADATA, what="kind", **dict(zip(_NAMES, sides, strict=True)))
+        kind = DifferenceClass.METADATA
+        yield Finding(path=path, kind=kind, what="kind", **dict(zip(_NAMES, sides, strict=True))), False
 
 
 def own_stretches(
     path: MemberPath, data: tuple[Data, Data], layouts: tuple[Layout, Layout], *, beside: bool
 ) -> Iterator[Finding]:
-    """Findings on what belongs to the containers themselves, gaps included."""
-    yield from _stretches(path, (layouts[0].stretches, layouts[1].stretches), data, layouts, beside=beside)
+    """Findings on what belongs to the containers themselves, gaps included; ``beside``: there are others already."""
+    stretches = layouts[0].stretches, layouts[1].stretches
+    plainly = beside
+    kept = []
+    for finding, deferred in _stretches(path, stretches, data, layouts, changed=beside):
+        if deferred:
+            kept.append(finding)
+        else:
+            plainly = True
+            yield finding
+    if not plainly:
+        yield from kept
 
 
 _NAMES = ("published", "rebuilt")
+#: In these formats every implied field follows from the same header, or was checked against the content by the reader.
+_CHECKED = frozenset({"tar", "gzip", "elf"})
 
 
 def _stretches(
@@ -64,20 +79,24 @@ def _stretches(
     data: tuple[Data, Data],
     layouts: tuple[Layout, Layout],
     *,
-    beside: bool,
-) -> Iterator[Finding]:
+    changed: bool,
+) -> Iterator[tuple[Finding, bool]]:
     left, right = (_numbered(side) for side in stretches)
     implied: list[Finding] = []
-    plainly = 0
+    plainly = False
     for key in [*left, *(key for key in right if key not in left)]:
         for finding, follows in _stretch(path, key[0], (left.get(key), right.get(key)), data, layouts):
             if follows:
                 implied.append(finding)
             else:
-                plainly += 1
-                yield finding
-    if not beside and not plainly:
-        yield from implied
+                plainly = True
+                yield finding, False
+    told = changed or (plainly and layouts[0].format in _CHECKED)
+    for finding in implied:
+        if finding.what.endswith("offset"):
+            yield finding, True
+        elif not told:
+            yield finding, False
 
 
 def filling(form: str, name: str, raw: bytes, whole: int) -> bool:

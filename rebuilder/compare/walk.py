@@ -155,12 +155,13 @@ class Walk:
                 self._remark(place.path, side, remark)
         mine, theirs = (parts.keyed(layout.entries) for layout in layouts)
         started = len(self.findings)
+        kept: list[tuple[Place, Finding]] = []
         for key, entry in mine.items():
             other = theirs.get(key)
             if other is None:
                 self._alone(place, key, entry, data[0], DifferenceClass.MISSING)
             else:
-                self._entry(place, key, (entry, other), data, layouts)
+                self._entry(place, key, (entry, other), data, layouts, kept)
         for key, entry in theirs.items():
             if key not in mine:
                 self._alone(place, key, entry, data[1], DifferenceClass.EXTRA)
@@ -168,6 +169,9 @@ class Walk:
             self._metadata(place, layouts[0].format, finding)
         if order := parts.order(place.path, layouts):
             self._metadata(place, layouts[0].format, order)
+        if len(self.findings) == started:
+            for inside, finding in kept:
+                self._metadata(inside, layouts[0].format, finding)
 
     def _metadata(self, place: Place, form: str, finding: Finding) -> None:
         if form in INNER:
@@ -198,13 +202,17 @@ class Walk:
         entries: tuple[Entry, Entry],
         data: tuple[Data, Data],
         layouts: tuple[Layout, Layout],
+        kept: list[tuple[Place, Finding]],
     ) -> None:
         inside = self._inside(place, key, entries[0], layouts[0].format)
         before = len(self.findings)
         self._content(inside, entries, data, layouts[0].format, key)
         changed = len(self.findings) > before
-        for finding in parts.entry_stretches(inside.path, entries, data, layouts, beside=changed):
-            self._metadata(inside, layouts[0].format, finding)
+        for finding, deferred in parts.entry_stretches(inside.path, entries, data, layouts, changed=changed):
+            if deferred:
+                kept.append((inside, finding))
+            else:
+                self._metadata(inside, layouts[0].format, finding)
         if len(self.findings) == before:
             self.counts[2] += 1
 

@@ -5,7 +5,6 @@ import gzip
 import io
 import lzma
 import random
-import shutil
 import subprocess
 import zlib
 
@@ -185,7 +184,6 @@ def test_a_wrong_gzip_trailer_is_a_remark_and_not_an_error(at, field, remark):
     assert fields[field].value.endswith(" (wrong)")
 
 
-@pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
 @pytest.mark.parametrize(
     ("form", "command"),
     [

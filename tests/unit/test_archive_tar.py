@@ -2,7 +2,6 @@
 
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 import time
@@ -17,7 +16,6 @@ from rebuilder.compare.archive.tar import TAR
 from rebuilder.data import Held
 
 END = bytes(1024)
-GNU_TAR = pytest.mark.skipif(not shutil.which("tar"), reason="GNU tar is not installed")
 
 
 def read(data, **more):
@@ -115,7 +113,6 @@ def test_names_and_places_are_those_that_tarfile_sees(data):
     assert not [one for one in stretches(layout) if one.name == "gap"]
 
 
-@GNU_TAR
 @pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "posix"])
 def test_archives_of_gnu_tar_are_read_as_tarfile_reads_them(tmp_path, form):
     tree = tmp_path / "tree"
@@ -147,7 +144,6 @@ def test_archives_of_gnu_tar_are_read_as_tarfile_reads_them(tmp_path, form):
         fields_of(data, layout, stretch)
 
 
-@GNU_TAR
 @pytest.mark.parametrize("form", [("gnu", "0.0"), ("posix", "0.0"), ("posix", "0.1"), ("posix", "1.0")])
 def test_sparse_files_of_gnu_tar_are_read_with_the_members_after_them(tmp_path, form):
     with open(tmp_path / "sparse", "wb") as file:

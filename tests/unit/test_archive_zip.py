@@ -1,7 +1,7 @@
 """The zip reader, against Python's zipfile, the `zip` program, and bytes bent on purpose."""
 
+import contextlib
 import io
-import shutil
 import struct
 import subprocess
 import time
@@ -70,7 +70,9 @@ def agrees_with_zipfile(raw: bytes) -> Layout:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_of_zipfile_unpacks_to_the_same_bytes(method):
-    layout = agrees_with_zipfile(made(("a", TEXT), ("empty", b""), ("d/", b""), ("b", b"\0" * 3_000_000), method=method))
+    layout = agrees_with_zipfile(
+        made(("a", TEXT), ("empty", b""), ("d/", b""), ("b", b"\0" * 3_000_000), method=method)
+    )
     assert layout.remarks == ()
     assert not any(one.name == "gap" for one in layout.stretches)
 
@@ -103,7 +105,6 @@ def test_a_streamed_archive_has_data_descriptors():
     assert found["descriptor.crc32"].implied
 
 
-@pytest.mark.skipif(not shutil.which("zip"), reason="the zip program is not there")
 def test_an_archive_of_the_zip_program_is_read_with_its_times_modes_and_links(tmp_path):
     (tmp_path / "file").write_bytes(TEXT)
     (tmp_path / "file").chmod(0o640)
@@ -174,19 +175,10 @@ def test_two_archives_after_one_another_are_told_of():
 def test_two_central_directories_are_told_of_and_the_one_readers_take_is_read():
     raw = made(("a", b"x"))
     at, end = raw.index(b"PK\x01\x02"), raw.index(b"PK\x05\x06")
-    second = raw[at:end].replace(b"PK\x01\x02", b"PK\x01\x02")
-    whole = raw[:end] + second + raw[end:]
-    with pytest.raises(FormatError, match="expected the local header of a"):
-        # As for zipfile, the second one moves all offsets, and then nothing is where it should be.
-        read(whole)
-    wide = bytearray(second)
-    struct.pack_into("<I", wide, 42, 0x100000000 - len(second) & 0xFFFFFFFF)
-    with pytest.raises(FormatError, match="found the end of the file"):
-        read(raw[:end] + bytes(wide) + raw[end:])
-    # One that works with the moved offsets: the member's copy lies as far behind.
-    moved = b"\0" * len(second)
-    layout = agrees_with_zipfile(moved + raw[:at] + b"".join([raw[at:end], raw[end:]]))
-    assert layout.remarks[0].startswith(f"{len(second)} bytes lie before")
+    layout = agrees_with_zipfile(raw[:end] + raw)
+    told = f"two central directories: one at offset {at}, where the end record says it is, and one at offset {end + at}"
+    assert layout.remarks[0].startswith(told)
+    assert any(f"{end} bytes at offset 0 belong to no member" in text for text in layout.remarks)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +210,7 @@ def test_duplicate_names_are_told_of():
 
 
 def test_members_that_share_bytes_are_refused():
-    raw = bytearray(made(("a", b"1" * 100), ("a", b"2" * 100)) if False else made(("a", TEXT), ("b", TEXT)))
+    raw = bytearray(made(("a", TEXT), ("b", TEXT)))
     second = raw.index(b"PK\x01\x02", raw.index(b"PK\x01\x02") + 4)
     struct.pack_into("<I", raw, second + 42, 0)
     with pytest.raises(FormatError, match="overlaps what lies before it"):
@@ -272,7 +264,7 @@ def test_a_stream_that_is_not_what_the_headers_claim_is_not_unpacked(packed, siz
 def test_a_dictionary_of_lzma_is_no_larger_than_the_content():
     raw = b"\x09\x04\x05\x00\x5d\xff\xff\xff\xff" + b"\0" * 20
     (entry,) = read(bent_member(raw, 100, 14)).entries
-    with pytest.raises(FormatError, match="damaged|claim"):
+    with pytest.raises(FormatError, match="its headers claim"):
         entry.unpacked(spool)
     (entry,) = read(bent_member(raw, 0xF0000000, 14)).entries
     with pytest.raises(FormatError, match="the LZMA dictionary is 4026531840 bytes, at most"):
@@ -325,7 +317,7 @@ def test_a_comment_with_an_end_record_in_it_is_told_of():
 
 @pytest.mark.parametrize("raw", [b"PK\x03\x04" + b"\0" * 100, b"PK\x05\x06" + b"\xff" * 18, made()[:-30]])
 def test_what_is_no_sound_archive_is_refused(raw):
-    with pytest.raises(FormatError, match="found|expected"):
+    with pytest.raises(FormatError, match="found"):
         read(raw)
 
 
@@ -337,8 +329,10 @@ def test_a_hundred_thousand_members_are_read_in_seconds():
     step = len(local) + size
     front = b"".join(local + name % index for index in range(count))
     directory = b"".join(fixed + struct.pack("<I", index * step) + name % index for index in range(count))
-    raw = front + directory + struct.pack(
-        "<4sHHHHIIH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), len(front), 0
+    raw = (
+        front
+        + directory
+        + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), len(front), 0)
     )
     started = time.process_time()
     assert len(read(raw).entries) == count
@@ -360,11 +354,15 @@ SEEDS = [
     b"#!x\n" + made(("b", TEXT), method=zipfile.ZIP_BZIP2),
 ]
 
+EDIT = st.tuples(st.integers(0, 1 << 16), st.integers(0, 3), st.binary(max_size=6))
+
 
 @settings(max_examples=400, deadline=None)
 @given(
     seed=st.sampled_from(SEEDS),
-    edits=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 3), st.binary(max_size=6)), min_size=1, max_size=5),
+    edits=st.lists(
+        st.tuples(st.integers(0, 1 << 16), st.integers(0, 3), st.binary(max_size=6)), min_size=1, max_size=5
+    ),
 )
 def test_any_damage_is_read_or_refused_in_words(seed, edits):
     raw = bytearray(seed)
@@ -372,10 +370,11 @@ def test_any_damage_is_read_or_refused_in_words(seed, edits):
         at = place % (len(raw) + 1)
         raw[at : at + cut] = put
     mended = bytes(raw)
-    try:
+    layout = None
+    # Any other exception fails the test.
+    with contextlib.suppress(FormatError, BudgetError):
         layout = read(mended)
-    except (FormatError, BudgetError) as err:
-        assert str(err)
+    if layout is None:
         return
     parts = sorted((one.at, one.size) for one in [*all_stretches(layout), *layout.entries] if one.size)
     assert b"".join(mended[at : at + size] for at, size in parts) == mended
@@ -383,7 +382,5 @@ def test_any_damage_is_read_or_refused_in_words(seed, edits):
         values(layout, mended, stretch)
     for entry in layout.entries:
         if entry.unpacked:
-            try:
+            with contextlib.suppress(FormatError):
                 entry.unpacked(spool)
-            except FormatError as err:
-                assert str(err)

@@ -164,3 +164,39 @@ def test_md5sums_that_lie_about_what_changed_are_content(tmp_path: Path):
         sides.append((tmp_path / f"{side}.deb").read_bytes())
     found = {item.path: item for item in walked(*sides).difference.findings if item.what == "bytes"}
     assert found["control.tar.xz", "./md5sums"].kind is DifferenceClass.CONTENT
+
+
+def test_a_wrong_checksum_or_size_is_not_hidden_by_another_time():
+    """The reader cannot check these without unpacking, and equal stored bytes are not unpacked."""
+    import io
+    import zipfile
+
+    sides = []
+    for minute in (1, 2):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for name in ("a", "b"):
+                archive.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 1, minute, 0)), b"the same")
+        sides.append(out.getvalue())
+    crc = zipfile.ZipFile(io.BytesIO(sides[0])).getinfo("b").CRC.to_bytes(4, "little")
+    other = bytearray(sides[1])
+    at = other.rindex(b"b", 0, other.index(b"PK\x01\x02")) - 16
+    for start in (at, other.rindex(crc)):
+        assert other[start : start + 4] == crc
+        other[start : start + 4] = b"\1\2\3\4"
+    said = {(item.path, item.what) for item in findings(sides[0], bytes(other))}
+    assert {(("b",), "local.crc32"), (("b",), "central.crc32"), (("b",), "local.mtime")} <= said
+
+
+def test_offsets_that_moved_with_a_changed_member_are_not_told_one_by_one():
+    import io
+    import zipfile
+
+    sides = []
+    for data in (b"short", b"not so short"):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for number in range(20):
+                archive.writestr(zipfile.ZipInfo(f"{number}"), data if number == 3 else b"x")
+        sides.append(out.getvalue())
+    assert [(item.path, item.what) for item in findings(*sides)] == [(("3",), "bytes")]

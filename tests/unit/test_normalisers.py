@@ -186,9 +186,17 @@ def content(data: bytes) -> object:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return [(one.filename, one.external_attr, archive.read(one)) for one in archive.infolist()]
     if data[:8] == b"!<arch>\n":
-        return [(header[:16], header[28:], body) for header, body in ar_members(data)]
+        return [(header[:16], header[28:], inner(body)) for header, body in ar_members(data)]
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         return [(one.name, one.mode, one.type, one.linkname, archive.extractfile(one).read()) for one in archive]
+
+
+def inner(body: bytes) -> object:
+    """A member, looked into where it is an archive itself."""
+    try:
+        return content(body)
+    except Exception:
+        return body
 
 
 def ar_members(data: bytes):

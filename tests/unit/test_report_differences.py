@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import rebuilder.report
 from rebuilder.data import Held
-from rebuilder.findings import Cause, Difference, DifferenceClass, Evidence, Finding, Proof, Severity, Side
+from rebuilder.findings import Cause, Difference, DifferenceClass, Drift, Evidence, Finding, Proof, Severity, Side
 from rebuilder.report import cause_words, differences, explain_text
 from rebuilder.report.diff_json import SCHEMAS, output, schema
 from rebuilder.report.diff_page import ComparedSide, DiffView, render_diff
@@ -325,6 +325,21 @@ def test_an_excerpt_of_a_text_shows_the_changed_lines_with_their_numbers() -> No
     changed = [row for row in found.lines if row.changed]
     assert [(row.left_no, row.right_no) for row in changed] == [(500, 500), (None, 501)]
     assert (found.lines[-1].left_no, found.lines[-1].right_no) == (502, 503)
+
+
+def test_two_places_far_apart_in_a_long_text_are_both_shown() -> None:
+    text = b"".join(b"line %d\n" % n for n in range(1, 5001))
+    other = text.replace(b"line 3\n", b"line three\n").replace(b"line 4900\n", b"line many\n")
+    found = excerpt(("a.txt",), Held(text), Held(other))
+    assert [(row.left_no, row.right) for row in found.lines if row.changed] == [(3, "line three"), (4900, "line many")]
+    assert found.truncated == 0
+
+
+def test_tools_that_show_by_what_they_do_are_told_in_another_way() -> None:
+    drift = Drift(tool="ld", package="binutils", published=".interp first", rebuilt="notes first", seen=())
+    assert cause_words.drifted(drift) == (
+        'ld (package binutils): published ".interp first", rebuilt "notes first"'
+    )
 
 
 def test_an_excerpt_of_bytes_shows_both_sides_at_the_first_difference() -> None:

@@ -1,8 +1,8 @@
 """Writes the fixtures of the causes in archives and Python packages with real tools. Run it from anywhere, as any user.
 
 Per cause: `published.*` and `rebuilt.*` are two builds without the fix, `fixed-1.*` and `fixed-2.*` two builds under
-the same two conditions with the fix. Needs tar, gzip, xz, zstd, bzip2, zip, ar, dpkg-deb, python3.10, python3.11 and, for
-`wheel-generator`, pip and the host's package index. Name causes as arguments to write only these.
+the same two conditions with the fix. Needs tar, gzip, xz, zstd, bzip2, zip, ar, dpkg-deb, python3.10, python3.11 and,
+for `wheel-generator`, pip and the host's package index. Name causes as arguments to write only these.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def zip_extra(work: Path, number: int, fixed: bool) -> Path:
 def zip_writer(work: Path, number: int, fixed: bool) -> Path:
     tree(work)
     if fixed or not number:
-        return zipped(work, "-X")
-    with zipfile.ZipFile(work / "out.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        return zipped(work, "-X", "-0")
+    with zipfile.ZipFile(work / "out.zip", "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(path for path in (work / "tree").rglob("*") if path.is_file()):
             archive.write(path, path.relative_to(work / "tree"))
     return work / "out.zip"
@@ -126,12 +126,10 @@ def tar_times(work: Path, number: int, fixed: bool) -> Path:
 def tar_owners(work: Path, number: int, fixed: bool) -> Path:
     """`--owner=NAME:UID` stands for packing as that user, which takes root to try."""
     tree(work)
-    name = ("alice:1000", "buildd:2952")[number]
-    packer = ["--no-same-owner", f"--owner={name}", f"--group={name}"]
-    unfixed = [option for option in packer if option.startswith(("--owner", "--group"))]
     if fixed:
         return tar(work)
-    options = ("--sort=name", f"--mtime=@{EPOCH}", "--format=gnu", *unfixed)
+    name = ("alice:1000", "buildd:2952")[number]
+    options = ("--sort=name", f"--mtime=@{EPOCH}", "--format=gnu", f"--owner={name}", f"--group={name}")
     run("tar", "-c", "-b", "1", *options, "-f", "../out.tar", "pkg", cwd=work / "tree")
     return work / "out.tar"
 
@@ -220,8 +218,10 @@ cause("bzip2-stream")(piped(("bzip2", "-1"), ("bzip2", "-9"), fix=("bzip2", "-9"
 
 
 def deb(work: Path, *options: str, text: str = "one\n") -> Path:
-    control = "Package: example\nVersion: 1\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\nDescription: example\n"
-    root = tree(work, files={"usr/share/example/stamp": text, "usr/share/example/other": "same\n", "DEBIAN/control": control})
+    control = "Package: example\nVersion: 1\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\n"
+    control += "Description: example\n"
+    shipped = {"usr/share/example/stamp": text, "usr/share/example/other": "same\n"}
+    root = tree(work, files={**shipped, "DEBIAN/control": control})
     names = sorted(str(path.relative_to(root)) for path in (root / "usr").rglob("*") if path.is_file())
     (root / "DEBIAN/md5sums").write_bytes(run("md5sum", *names, cwd=root))
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH)}
@@ -271,8 +271,8 @@ def missing_file(work: Path, number: int, fixed: bool) -> Path:
 
 @cause("extra-file")
 def extra_file(work: Path, number: int, fixed: bool) -> Path:
-    root = tree(work, files=FILES if fixed or not number else {**FILES, "pkg/left-over.orig": "old\n"})
-    return zipped(work, "-X") if root else root
+    tree(work, files=FILES if fixed or not number else {**FILES, "pkg/left-over.orig": "old\n"})
+    return zipped(work, "-X")
 
 
 @cause("duplicate-entry")
@@ -296,12 +296,15 @@ def trailing_data(work: Path, number: int, fixed: bool) -> Path:
 
 @cause("gap")
 def gap(work: Path, number: int, fixed: bool) -> Path:
-    """What makes a self-extracting archive: a stub before the first member, and offsets that allow for it."""
+    """Bytes between the last member and the central directory: where some put what an ordinary reader is not to see."""
     tree(work)
     path = zipped(work, "-X")
     if number and not fixed:
-        path.write_bytes(b"#!/bin/sh\necho stub\n" + path.read_bytes())
-        run("zip", "-q", "-A", path.name, cwd=work)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.fp.seek(archive.start_dir)
+            archive.fp.write(b"hidden between the members")
+            archive.start_dir = archive.fp.tell()
+            archive._didModify = True  # the central directory is written after them
     return path
 
 
@@ -331,7 +334,8 @@ def pyc_times(work: Path, number: int, fixed: bool) -> Path:
 @cause("pyc-invalidation")
 def pyc_invalidation(work: Path, number: int, fixed: bool) -> Path:
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH)} if number else {}
-    return compiled(work, number, call=_HASH if fixed else "p.compile('shapes.py', 'shapes.pyc', 'shapes.py')", **environment)
+    call = _HASH if fixed else "p.compile('shapes.py', 'shapes.pyc', 'shapes.py')"
+    return compiled(work, number, call=call, **environment)
 
 
 @cause("pyc-python")
@@ -341,9 +345,9 @@ def pyc_python(work: Path, number: int, fixed: bool) -> Path:
 
 @cause("pyc-refs")
 def pyc_refs(work: Path, number: int, fixed: bool) -> Path:
-    """A process that has the same names in use already marks them as shared when it writes."""
+    """A process that has the same names in use already marks them as shared when it writes (up to Python 3.10)."""
     setup = "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, ''); import shapes"
-    return compiled(work, number, setup=setup if number and not fixed else "", call=_HASH)
+    return compiled(work, number, python="python3.10", setup=setup if number and not fixed else "", call=_HASH)
 
 
 @cause("pyc-set-order")
@@ -358,14 +362,18 @@ def pyc_code_path(work: Path, number: int, fixed: bool) -> Path:
     folder.mkdir()
     (folder / "shapes.py").write_text(PYTHON)
     strip = f"stripdir={str(folder)!r}, prependdir='/'" if fixed else f"ddir='/build/{folder.name}'"
-    call = f"c.compile_dir({str(folder)!r}, quiet=1, legacy=True, invalidation_mode=p.PycInvalidationMode.UNCHECKED_HASH, {strip})"
+    mode = "invalidation_mode=p.PycInvalidationMode.UNCHECKED_HASH"
+    call = f"c.compile_dir({str(folder)!r}, quiet=1, legacy=True, {mode}, {strip})"
     run("python3.11", "-c", f"import py_compile as p, compileall as c\n{call}", cwd=work, PYTHONHASHSEED="0")
     return folder / "shapes.pyc"
 
 
 @cause("pyc-code")
 def pyc_code(work: Path, number: int, fixed: bool) -> Path:
-    change = "t = open('shapes.py').read().replace('** 2', '** 3'); open('shapes.py', 'w').write(t)"
+    change = (
+        "import os; t = open('shapes.py').read().replace('** 2', '** 3'); open('shapes.py', 'w').write(t)\n"
+        f"os.utime('shapes.py', ({EPOCH}, {EPOCH}))"
+    )
     return compiled(work, number, setup=change if number and not fixed else "", call=_TIME)
 
 
@@ -380,7 +388,9 @@ def abi_tag(work: Path, number: int, fixed: bool) -> Path:
 
 def wheel(work: Path, backend: str = "", stamp: str = "", epoch: int = EPOCH) -> Path:
     requires = f'requires = ["{backend}"]\n' if backend else 'requires = ["setuptools"]\n'
-    project = f'[build-system]\n{requires}build-backend = "setuptools.build_meta"\n\n[project]\nname = "example"\nversion = "1"\n'
+    project = f'[build-system]\n{requires}build-backend = "setuptools.build_meta"\n\n'
+    project += '[project]\nname = "example"\nversion = "1"\n'
+    project += '[tool.setuptools]\npy-modules = ["example"]\n'
     tree(work, files={"pyproject.toml": project, "example.py": f"STAMP = {stamp!r}\n"})
     isolation = [] if backend else ["--no-build-isolation"]
     argv = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", *isolation, "-w", "../out", ".")

@@ -5,8 +5,8 @@
 OLD and NEW are folders with the Debian packages of two suites (texinfo, libtext-unidecode-perl, help2man, debhelper,
 libdebhelper-perl, perl-modules, doxygen with its libraries), as `apt-get download` gives them. Also called: faketime,
 gettext, a JDK, sqlite3, dpkg-dev, and a Python environment made on the spot for sphinx, docutils, reportlab and
-matplotlib. A cause whose tool is missing is named at the end, and its fixtures stay as they are.
-`published` and `rebuilt` are made without the fix, `fixed-1` and `fixed-2` with it, on the same two days or with the same two environments.
+matplotlib. A cause whose tool is missing is named at the end, and its fixtures stay as they are. `published` and
+`rebuilt` are made without the fix, `fixed-1` and `fixed-2` with it, on the same two days or in the same two ways.
 """
 
 from __future__ import annotations
