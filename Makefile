@@ -12,6 +12,7 @@ BASE ?=
 IMAGE ?= rebuilder:local
 # Of `make soak`.
 ROUNDS ?= 20
+SECONDS ?= 1800
 
 .PHONY: help setup demo test check unit live soak bench image lock fix clean
 
@@ -44,8 +45,9 @@ live: ## rebuild the whole list of real packages from the host's mirrors, from a
 	@scripts/setup.sh --tests
 	@$(BIN)/python bench/live/run.py
 
-soak: ## kill the tool at random times, 50 a round with a seed of its own, and look for half a record (ROUNDS=20)
+soak: ## fuzz the comparison (SECONDS=1800), then kill the tool at random times and look for half a record (ROUNDS=20)
 	@scripts/setup.sh --tests
+	@$(BIN)/python -m tests.fuzz.walk $(SECONDS)
 	@for round in $$(seq $(ROUNDS)); do $(PYTEST) -q -rP tests/integration/test_crashes.py || exit 1; done
 
 bench: ## measure each claim as a ratio against a baseline of the same run

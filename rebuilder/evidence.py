@@ -8,10 +8,14 @@ from typing import Any, BinaryIO
 from rebuilder.attest import check
 from rebuilder.compare import bytewise, normalise, verdict
 from rebuilder.errors import IntegrityError
+from rebuilder.findings import Surroundings
+from rebuilder.lock import ToolchainLock
 from rebuilder.model import (
     Artifact,
     ArtifactComparison,
     Attempt,
+    BuildKind,
+    BuildPlan,
     Built,
     Comparison,
     Explanation,
@@ -19,11 +23,10 @@ from rebuilder.model import (
     Record,
     SelfInput,
 )
+from rebuilder.opened import desk
 from rebuilder.ports import Blobs
 from rebuilder.recipe import Recipe
 
-#: Files larger than this are not normalised: that needs them whole in memory.
-MAX_NORMALISED_BYTES = 512 * 1024**2
 #: Of a build's own words: what is larger stays in the blobs, and the page says so.
 MAX_LOG_BYTES = 64 * 1024**2
 MAX_BYPRODUCT_BYTES = 8 * 1024**2
@@ -91,8 +94,12 @@ def attachments(values: Mapping[str, Any], blobs: Blobs) -> tuple[dict[str, byte
         for output in attempt.outputs:
             if output.name.endswith((".buildinfo", ".changes")) and len(output.name) < MAX_NAME:
                 files[f"{suffix}-{output.name}"] = (output, MAX_BYPRODUCT_BYTES)
+    for one in explanation.artifacts:
+        name, side = f"difference-{one.artifact}.json", one.difference
+        if side.sha256 is not None and side.size is not None and len(name) < MAX_NAME:
+            files[name] = (FileDigest(name=name, sha256=side.sha256, size=side.size), MAX_LOG_BYTES)
     for report in explanation.reports:
-        for kind, blob in (("txt", report.text), ("html", report.html)):
+        for kind, blob in (("txt", report.text), ("html", report.html), ("json", report.json_)):
             if blob is not None:
                 files[f"diffoscope-{report.artifact}.{kind}"] = (blob, MAX_LOG_BYTES)
     notes = tuple(
@@ -102,6 +109,23 @@ def attachments(values: Mapping[str, Any], blobs: Blobs) -> tuple[dict[str, byte
     )
     kept = {name: blobs.read(blob.sha256, limit=limit) for name, (blob, limit) in files.items() if blob.size <= limit}
     return kept, notes
+
+
+def surroundings(
+    values: Mapping[str, Any], artifact: str, lock: ToolchainLock, plans: Mapping[BuildKind, BuildPlan]
+) -> Surroundings:
+    """What is known of our own build of an artifact, for the rules that look for it in the bytes."""
+    kind = next(one.build for one in values["published"].artifacts if one.file.name == artifact)
+    plan = plans[kind]
+    epoch = plan.environment.get("SOURCE_DATE_EPOCH", "")
+    return Surroundings(
+        epoch=int(epoch) if epoch.isdigit() else None,
+        path=plan.steps[-1].cwd,
+        hostname=plan.hostname,
+        user=plan.environment.get("USER", plan.environment.get("LOGNAME", "")),
+        environment=plan.environment,
+        packages={package.package: package.version for package in lock.packages},
+    )
 
 
 def _rehashed_artifact(artifact: Artifact, blobs: Blobs) -> Artifact:
@@ -120,11 +144,12 @@ def _rehashed_attempt(attempt: Attempt, blobs: Blobs) -> Attempt:
 
 def _equal_after(
     published: FileDigest, rebuilt: tuple[FileDigest, ...], allowed: tuple[str, ...], blobs: Blobs
-) -> tuple[str, ...]:
-    if not allowed or max(file.size for file in (published, *rebuilt)) > MAX_NORMALISED_BYTES:
-        return ()
-    read = [blobs.read(file.sha256, limit=MAX_NORMALISED_BYTES) for file in (published, *rebuilt)]
-    return normalise.equal_after(read[0], tuple(read[1:]), allowed)
+) -> dict[str, int]:
+    if not allowed:
+        return {}
+    with desk() as own:
+        first, *others = (own.open(blobs.path(file.sha256)) for file in (published, *rebuilt))
+        return normalise.equal_after(first, tuple(others), allowed, own.bounds)
 
 
 def _with_offset(item: ArtifactComparison, open_blob: bytewise.Open) -> ArtifactComparison:

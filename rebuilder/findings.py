@@ -8,6 +8,8 @@ rebuild. Text that came out of an artifact is kept in the escaped form of ``prin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -92,6 +94,25 @@ class Difference(FindingValue):
     remarks: tuple[str, ...] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What is known of our own build and of theirs. Empty where it is not."""
+
+    #: Seconds; `SOURCE_DATE_EPOCH` of our build.
+    epoch: int | None = None
+    #: The folder we built in, the host name, user, home, and all variables of our build.
+    path: str = ""
+    hostname: str = ""
+    user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: Package -> version of our toolchain lock.
+    packages: Mapping[str, str] = field(default_factory=dict)
+    #: When the published file was made, as far as it says so itself; seconds.
+    published_at: int | None = None
+    #: Marker -> name of the variation that put it there (`check`). A marker in differing bytes proves the cause.
+    canaries: Mapping[str, str] = field(default_factory=dict)
 
 
 class Severity(StrEnum):

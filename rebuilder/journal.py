@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rebuilder.errors import Stopped
-from rebuilder.model import Input, Origin, Record, Signer, StageTime, Verdict
+from rebuilder.model import BuildKind, BuildPlan, Input, Origin, Record, Signer, StageTime, Verdict
 from rebuilder.ports import Clock, Progress
 from rebuilder.recipe import Recipe
 
@@ -19,6 +19,7 @@ class Journal:
         self.run_id = run_id
         self.recipe: Recipe | None = None
         self.files: dict[str, bytes] = {}
+        self.plans: dict[BuildKind, BuildPlan] = {}
         self.values: dict[str, Any] = {"target": target, "run_id": run_id, "started": clock.now()}
         self._clock = clock
         self._progress = progress

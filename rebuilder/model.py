@@ -358,6 +358,8 @@ class ArtifactComparison(Value):
     rebuilt: tuple[FileDigest | None, ...] = ()
     #: Normalisers (``name/version``) it took to be equal; only with `equivalent`.
     normalisers: tuple[str, ...] = ()
+    #: How many fields of a file each of them changed, at most.
+    cleared: dict[str, int] = {}
     first_difference: int | None = None
 
 

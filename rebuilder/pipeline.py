@@ -40,8 +40,8 @@ from rebuilder.ports import (
     Blobs,
     Builder,
     Clock,
-    Differ,
     Ecosystem,
+    Explainer,
     Fetcher,
     Log,
     Members,
@@ -65,7 +65,7 @@ class Ports:
     members: Members
     toolchains: Toolchains
     builder: Builder
-    differ: Differ
+    explainer: Explainer
     signing: Signing | None
     runs: Runs
     log: Log
@@ -85,7 +85,7 @@ def verify(target: str, resolve: Callable[[], Resolution], ports: Ports, options
         toolchain, lock = _toolchain(journal, resolution, source, ports, options)
         built = _sandbox(journal, resolution, source, toolchain, ports, options)
         comparison = _compare(journal, resolution, source, lock, built, ports)
-        _explain(journal, comparison, ports)
+        _explain(journal, comparison, lock, ports, options)
     except Stopped as stop:
         journal.stopped(stop)
     record, files = _attest(journal, ports, options)
@@ -184,6 +184,7 @@ def _sandbox(
         # All plans first: one that cannot be made ends the run, and must not cost a build that was done.
         plans = {kind: ports.ecosystem.plan(resolution, source, kind) for kind in build_kinds(published)}
         roots = {kind: _root(toolchain, kind) for kind in plans}
+        journal.plans = {kind: plan for kind, (plan, _) in plans.items()}
         for _, inputs in plans.values():
             journal.add_inputs(inputs)
 
@@ -231,16 +232,24 @@ def _compare(
     return comparison
 
 
-def _explain(journal: Journal, comparison: Comparison, ports: Ports) -> None:
-    """What differs, in diffoscope's words. The verdict never depends on it."""
+def _explain(journal: Journal, comparison: Comparison, lock: ToolchainLock, ports: Ports, options: Options) -> None:
+    """Every difference, its causes, and diffoscope's detail. The verdict never depends on it."""
     with journal.stage("explain"):
-        reports = []
+        found = []
         for item in comparison.artifacts:
             other = next((file for file in item.rebuilt if file and file.sha256 != item.published.sha256), None)
             if other is not None:
-                ports.progress.stage("explain", item.artifact)
-                reports.append(ports.differ.diff(item.published, other, run_id=journal.run_id))
-    journal.set(explanation=Explanation(reports=tuple(reports)))
+                around = evidence.surroundings(journal.values, item.artifact, lock, journal.plans)
+                found.append(
+                    ports.explainer.explain(item.artifact, item.published, other, around, run_id=journal.run_id)
+                )
+        explanation = Explanation(
+            artifacts=tuple(one.explanation for one in found),
+            reports=tuple(one.report for one in found if one.report),
+        )
+        if options.proves is not None:
+            explanation = explanation.model_copy(update={"proof": options.proves(comparison, explanation)})
+    journal.set(explanation=explanation)
 
 
 def _attest(journal: Journal, ports: Ports, options: Options) -> tuple[Record, dict[str, bytes]]:

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from rebuilder.data import Data
-from rebuilder.findings import MemberPath
+from rebuilder.findings import ArtifactExplanation, MemberPath, Proof, Surroundings
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import (
     Attempt,
     BuildKind,
     BuildPlan,
+    Comparison,
     DiffReport,
     Endorsement,
+    Explanation,
     FileDigest,
     Input,
     Located,
@@ -308,6 +310,24 @@ class Differ(Protocol):
         """All pairs in one batch. Always gives a report, which says for each pair what it lacks."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExplainedArtifact:
+    """Why one artifact differs; ``difference`` is the blob that the explanation names, a `Difference` as JSON."""
+
+    explanation: ArtifactExplanation
+    difference: FileDigest
+    report: DiffReport | None
+
+
+class Explainer(Protocol):
+    """Names every difference between two stored files, and the causes. Never decides anything."""
+
+    def explain(
+        self, artifact: str, published: FileDigest, rebuilt: FileDigest, surroundings: Surroundings, *, run_id: str
+    ) -> ExplainedArtifact:
+        """Total comparison, drift, causes; diffoscope's detail on members whose content differs."""
+
+
 class Signing(Protocol):
     """Our keys, a role each."""
 
@@ -357,3 +377,5 @@ class Options:
     keep: bool = False
     relock: bool = False
     sign: bool = True
+    #: The run is made to try a fix: says, from what it found, whether it came true.
+    proves: Callable[[Comparison, Explanation], Proof] | None = None

@@ -16,6 +16,7 @@ from rebuilder.ports import Progress, Signing
 if TYPE_CHECKING:
     from rebuilder.endorse.debian import DebianEndorser
     from rebuilder.explain.diffoscope import ContainerDiffer
+    from rebuilder.explaining import StoredExplainer
     from rebuilder.fetch.http import MirrorFetcher
     from rebuilder.lock import ToolchainLock
     from rebuilder.model import RootImage
@@ -68,7 +69,7 @@ class Workshop:
             members=MemberIndex(self.config.state, self.blobs),
             toolchains=self.toolchains,
             builder=ContainerBuilder(self.engine, self.blobs, self.progress, self.clock),
-            differ=self._differ(),
+            explainer=self.explainer(),
             signing=signing,
             runs=RunStore(self.config.state),
             log=LineLog(self.config.state / "log.jsonl"),
@@ -148,7 +149,13 @@ class Workshop:
             raise UsageError(msg, hint="run `rebuilder lock --relock` first, or publish them as evidence")
         return replace_streamed(target, pack(lock, self.blobs))
 
-    def _differ(self) -> ContainerDiffer:
+    def explainer(self) -> StoredExplainer:
+        """Every difference between two blobs, and why."""
+        from rebuilder.explaining import StoredExplainer
+
+        return StoredExplainer(self.blobs, self.differ(), self.progress)
+
+    def differ(self) -> ContainerDiffer:
         from rebuilder.explain.diffoscope import Bounds, ContainerDiffer
 
         bounds = Bounds(seconds=self.config.diffoscope_seconds)

@@ -33,6 +33,7 @@ binutils|test|ar and readelf, to hold our readers against|command -v readelf
 xz-utils|test|packs archives for the readers|command -v xz
 bzip2|test|packs archives for the readers|command -v bzip2
 zstd|test|packs archives for the readers|command -v zstd
+zip|test|packs archives for the readers|command -v zip
 TABLE
 }
 

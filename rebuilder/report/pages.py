@@ -12,15 +12,23 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rebuilder.lock import ToolchainLock
-from rebuilder.model import Record
-from rebuilder.report import sections, words
+from rebuilder.model import DiffReport, Record, Verdict
+from rebuilder.report import cause_words, differences, sections, words
+from rebuilder.report.differences import Told
 from rebuilder.report.templates import Block, render
-from rebuilder.report.text import bounded
+from rebuilder.report.text import bounded, clean, clip
 
 LOG_LIMIT = 400_000
 DIFF_LIMIT = 200_000
 RECIPE_LIMIT = 64_000
-LinkKind = Literal["record", "recipe", "lock", "log", "bundle", "key", "diff-text", "diff-html", "other"]
+MAX_RUNGS = 100
+RUNG_PHRASE = {
+    "full": "with everything diffoscope can do",
+    "no-disassembly": "without disassembly, which took too long",
+    "sections": "by ELF sections and symbols only",
+    "hex": "as bytes only",
+}
+LinkKind = Literal["record", "recipe", "lock", "log", "bundle", "key", "diff-text", "diff-html", "findings", "other"]
 
 
 def relative(path: str) -> str:
@@ -68,6 +76,7 @@ class StatementSummary:
 class RunView:
     """All that the page of a run shows. Texts may be of any size: the page bounds them, and says so.
 
+    ``told`` is what is known of each artifact that differs.
     ``diff_texts`` maps an artifact's file name to diffoscope's text. ``text_notes`` says, for ``log``,
     ``recipe`` or an artifact's name, what the caller left out before. ``verify_commands`` are whole
     command lines; empty: the page writes them from ``bundle_names``. ``index_path`` leads to the index.
@@ -77,6 +86,7 @@ class RunView:
     recipe_text: str = ""
     lock: ToolchainLock | None = None
     log_text: str = ""
+    told: tuple[Told, ...] = ()
     diff_texts: Mapping[str, str] = field(default_factory=dict)
     text_notes: Mapping[str, str] = field(default_factory=dict)
     bundle_names: tuple[str, ...] = ()
@@ -96,17 +106,27 @@ def _shown(view: RunView, key: str, text: str, limit: int) -> tuple[Block, str]:
     return Block(short), "; ".join(part for part in (view.text_notes.get(key, ""), note) if part)
 
 
-def _differences(view: RunView) -> list[dict[str, object]]:
+def _raw(view: RunView) -> list[dict[str, object]]:
     reports = {one.artifact: one for one in view.record.explanation.reports}
     frames = {one.artifact: one.path for one in view.links if one.kind == "diff-html"}
     names = list(dict.fromkeys([*reports, *view.diff_texts]))
     rows: list[dict[str, object]] = []
     for name in names:
         text, note = _shown(view, name, view.diff_texts.get(name, ""), DIFF_LIMIT)
-        rows.append(
-            {"artifact": name, "report": reports.get(name), "text": text, "note": note, "frame": frames.get(name, "")}
-        )
+        report = reports.get(name)
+        row = {"artifact": name, "report": report, "text": text, "note": note, "frame": frames.get(name, "")}
+        rows.append(row | {"rungs": _rungs(report)})
     return rows
+
+
+def _rungs(report: DiffReport | None) -> list[str]:
+    """Each member diffoscope was given, and what it had to leave out there."""
+    every = report.members if report else ()
+    rows = []
+    for one in every[:MAX_RUNGS]:
+        lacks = f"; lacks {'; '.join(one.lacks)}" if one.lacks else ""
+        rows.append(clean(clip(f"{cause_words.place(one.path)}: {RUNG_PHRASE[one.rung]}{lacks}", 600)))
+    return [*rows, f"and {len(every) - MAX_RUNGS:,} more members"] if len(every) > MAX_RUNGS else rows
 
 
 def render_run(view: RunView) -> str:
@@ -123,7 +143,12 @@ def render_run(view: RunView) -> str:
         "glance": sections.glance(record, view.lock),
         "artifacts": sections.artifacts(record),
         "stages": sections.stages(record),
-        "differences": _differences(view),
+        "differences": _raw(view),
+        "explained": differences.view(view.told, record.explanation.proof),
+        "proof": record.explanation.proof,
+        "differing": bool(view.told or record.explanation.reports)
+        or record.verdict in {Verdict.DIFFERENT, Verdict.FLAKY},
+        "cause_words": cause_words,
         "log": log,
         "log_note": log_note,
         "recipe": recipe,

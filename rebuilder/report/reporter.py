@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from rebuilder.findings import ArtifactExplanation, Difference
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import Record
+from rebuilder.report.differences import Told
+from rebuilder.report.excerpts import SideBlock
 from rebuilder.report.pages import Link, LinkKind, RunView, StatementSummary, render_run
 
 BUNDLE_SUFFIX = ".intoto.jsonl"
@@ -18,15 +22,27 @@ _FIXED: tuple[tuple[LinkKind, str, str], ...] = (
 )
 
 
+#: Reads diffoscope's JSON into the rows of the side-by-side view. It never raises for bad input.
+SideReader = Callable[[bytes], Sequence[SideBlock]]
+MAX_DIFFERENCE_BYTES = 256 * 1024**2
+
+
+def _no_sides(_report: bytes) -> Sequence[SideBlock]:
+    return ()
+
+
 class PageReporter:
     """Renders a run's page from its record and the other files of its folder."""
 
+    def __init__(self, sides: SideReader = _no_sides) -> None:
+        self._sides = sides
+
     def page(self, record: Record, files: Mapping[str, bytes]) -> bytes:
         """The page, UTF-8."""
-        return render_run(view_of(record, files)).encode()
+        return render_run(view_of(record, files, self._sides)).encode()
 
 
-def view_of(record: Record, files: Mapping[str, bytes]) -> RunView:
+def view_of(record: Record, files: Mapping[str, bytes], sides: SideReader = _no_sides) -> RunView:
     """All that the page shows, taken from the files by their fixed names."""
     lock = files.get("toolchain.lock.json")
     bundles = tuple(name for name in files if name.endswith(BUNDLE_SUFFIX))
@@ -35,6 +51,7 @@ def view_of(record: Record, files: Mapping[str, bytes]) -> RunView:
         recipe_text=_text(files.get("recipe.toml", b"")),
         lock=ToolchainLock.model_validate_json(lock) if lock else None,
         log_text=_log(files),
+        told=tuple(_told(one, files, sides) for one in record.explanation.artifacts),
         diff_texts=_diff_texts(record, files),
         bundle_names=bundles,
         statements=tuple(summary for name in bundles for summary in _statements(name, files[name])),
@@ -55,6 +72,34 @@ def _log(files: Mapping[str, bytes]) -> str:
     return "\n".join(f"===== {name} =====\n{_text(files[name])}" for name in logs)
 
 
+def _told(one: ArtifactExplanation, files: Mapping[str, bytes], sides: SideReader) -> Told:
+    """An explanation with the findings it is about, if they lie beside it and are the ones it names."""
+    name = f"difference-{one.artifact}.json"
+    return told_of(one, files.get(name), sides(files.get(f"diffoscope-{one.artifact}.json", b"")))
+
+
+def told_of(one: ArtifactExplanation, data: bytes | None, blocks: Sequence[SideBlock] = ()) -> Told:
+    """An explanation with its findings, where ``data`` are the bytes it names."""
+    name = f"difference-{one.artifact}.json"
+    difference, fault = _difference(data, one, name)
+    return Told(explanation=one, difference=difference, fault=fault, blocks=blocks, whole="" if data is None else name)
+
+
+def _difference(data: bytes | None, one: ArtifactExplanation, name: str) -> tuple[Difference | None, str]:
+    """The findings, or why they are not shown."""
+    if data is None:
+        return None, f"the list of all findings ({name}) does not lie in the run folder"
+    found = hashlib.sha256(data).hexdigest()
+    if found != one.difference.sha256:
+        return None, f"{name} is not the file the record names: expected {one.difference.sha256}, found {found}"
+    if len(data) > MAX_DIFFERENCE_BYTES:
+        return None, f"{name} has {len(data):,} bytes; a page reads at most {MAX_DIFFERENCE_BYTES:,}"
+    try:
+        return Difference.model_validate_json(data), ""
+    except ValueError:
+        return None, f"{name} does not hold to the format rebuilder/difference/v1"
+
+
 def _diff_texts(record: Record, files: Mapping[str, bytes]) -> dict[str, str]:
     names = [report.artifact for report in record.explanation.reports]
     return {name: _text(files[f"diffoscope-{name}.txt"]) for name in names if f"diffoscope-{name}.txt" in files}
@@ -69,6 +114,8 @@ def _links(record: Record, files: Mapping[str, bytes]) -> list[Link]:
             links.append(Link(kind="log", label=f"Build log {name.removesuffix('.log')}", path=name))
         elif name.endswith((".buildinfo", ".changes")):
             links.append(Link(kind="other", label=f"Our {name}", path=name))
+        elif name.startswith("difference-"):
+            links.append(Link(kind="findings", label=f"Every difference (JSON), {name[11:-5]}", path=name))
     for report in record.explanation.reports:
         kinds: list[tuple[LinkKind, str]] = [("diff-text", "txt"), ("diff-html", "html")]
         for kind, suffix in kinds:

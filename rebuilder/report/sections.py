@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import ArtifactComparison, Attempt, FileDigest, Origin, Record, Verdict
-from rebuilder.report import words
+from rebuilder.report import cause_words, words
 from rebuilder.report.text import duration, size
 
 
@@ -58,6 +58,24 @@ def _what_differs(record: Record) -> str:
     names = ", ".join(f"{one.artifact} ({one.verdict.value})" for one in off[:4])
     more = f" and {len(off) - 4} more" if len(off) > 4 else ""
     return f"{len(off)} of {len(every)} {'file' if len(every) == 1 else 'files'}: {names}{more}."
+
+
+def _why(record: Record) -> list[Answer]:
+    """The weightiest cause of each artifact, in short; no answer where nothing was looked into."""
+    found = record.explanation.artifacts
+    if not found:
+        return []
+    first = list(dict.fromkeys(f"{cause.title} ({cause.confidence})" for one in found for cause in one.causes[:1]))
+    open_ones = sum(len(one.unexplained) for one in found)
+    total = sum(cause_words.counted(one) for one in found)
+    more = f" and {len(first) - 3} more causes" if len(first) > 3 else ""
+    parts = [f"{'; '.join(first[:3])}{more}."] if first else []
+    if open_ones:
+        parts.append(cause_words.unexplained(open_ones, total))
+    drift = [cause_words.drifted(one.drift[0]) for one in found if one.drift]
+    parts += [f"First look at the tools: {drift[0]}."] if drift else []
+    answer = " ".join(parts) or "Nothing is known of it."
+    return [Answer(question="Why does it differ?", answer=answer, section="causes")]
 
 
 def _toolchain(record: Record, lock: ToolchainLock | None) -> str:
@@ -116,7 +134,7 @@ def _signature(record: Record) -> Answer:
 
 
 def glance(record: Record, lock: ToolchainLock | None) -> list[Answer]:
-    """The eight questions an outsider must be able to answer in two minutes."""
+    """The questions an outsider must be able to answer in two minutes: eight, and why, where something differs."""
     named = words.named(record)
     what = named[0].artifact if len(named) == 1 else words.subject(record)
     suite = f", published in {record.published.suite}" if record.published and record.published.suite else ""
@@ -128,6 +146,7 @@ def glance(record: Record, lock: ToolchainLock | None) -> list[Answer]:
         Answer(question="With which toolchain?", answer=_toolchain(record, lock), section="toolchain"),
         _signature(record),
         Answer(question="What differs?", answer=_what_differs(record), section="compared"),
+        *_why(record),
         Answer(question="Is that the publisher's fault?", answer=_blame(record), section="fault"),
         Answer(question="Who says so?", answer=who, section="who"),
         Answer(question="How do I check?", answer=how, section="check"),

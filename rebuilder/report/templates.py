@@ -60,6 +60,10 @@ def _block(value: str) -> Block:
     return Block(bounded(value, limit=100_000)[0])
 
 
+def _oneline(value: str) -> str:
+    return clean(clip(value, _TEXT_LIMIT))
+
+
 def _href(path: str) -> str:
     return quote(path.encode("utf-8", "replace"), safe="/")
 
@@ -82,6 +86,7 @@ def _environment() -> Environment:
         "duration": duration,
         "href": _href,
         "block": _block,
+        "oneline": _oneline,
         "marked": _marked,
     }
     return environment

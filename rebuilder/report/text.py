@@ -127,9 +127,13 @@ def summary_text(record: Record, evidence: Mapping[str, str] | None = None) -> l
     ``evidence`` maps a label ("page", "record", "bundle") to the path where it lies. The first line is
     ``VERDICT: sentence``, so that the caller can colour the word before the colon.
     """
+    from rebuilder.report import explain_text  # here, for it cleans its lines with this module
+
     lines = [f"{record.verdict.value}: {words.headline(record)}"]
     lines += [f"  {item}" for item in words.qualifiers(record)]
     lines += ["", *_compared_lines(record)]
+    why = explain_text.lines(record.explanation.artifacts, record.explanation.proof)
+    lines += _section("What was found out about it", why)
     origins = [f"{one.name}: {one.origin.value} - {one.value} ({one.evidence})" for one in record.inputs]
     lines += _section("Where each input comes from", origins)
     if record.endorsement:

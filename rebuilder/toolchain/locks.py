@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from rebuilder import deb822
-from rebuilder.errors import IntegrityError, Stopped, UsageError
+from rebuilder.errors import InfrastructureError, IntegrityError, Stopped, UsageError
 from rebuilder.lock import LockedPackage, LockedRoot, ToolchainLock
 from rebuilder.model import BuildKind, RootImage, SignedIndex, Verdict
 from rebuilder.ports import Blobs, Endorser, Engine, Fetcher, Progress, Resolution, Unvouched
@@ -64,6 +64,28 @@ class DebianToolchains:
         asked = {kind: (*rows.BUILDER_PACKAGES, *lines) for kind, lines in relations.items()}
         remembered = Remembered(self._locks, suite, indexes, asked, wanted)
         return remembered.lock() or remembered.keep(self._solve(suite, indexes, asked, wanted))
+
+    def changed(self, lock: ToolchainLock, versions: Mapping[str, str]) -> ToolchainLock:
+        """The same lock with some packages at other versions and every other package as it was.
+
+        ``UsageError`` for a package the lock does not have; ``Stopped(unavailable)`` for versions that cannot be
+        had, or that do not go together."""
+        old = {package.package: package for package in lock.packages}
+        if unknown := sorted(set(versions) - set(old)):
+            msg = f"the toolchain does not hold {', '.join(unknown)}"
+            raise UsageError(msg, hint="name a package that toolchain.lock.json lists")
+        exact = self._exact(self._lists(lock.indexes), versions)
+        taken = [entry.locked(old[name].why, old[name].roots) for name, entry in exact.signed.items()]
+        taken += [
+            one.model_copy(update={"roots": old[one.package].roots, "why": old[one.package].why})
+            for one in exact.from_pool
+        ]
+        kept = [package for name, package in old.items() if name not in versions]
+        try:
+            return self._record(lock.suite, lock.indexes, lock.seed, [*kept, *taken], "manual")
+        except InfrastructureError as err:
+            wanted = ", ".join(f"{name} {version}" for name, version in versions.items())
+            raise Stopped(Verdict.UNAVAILABLE, f"no toolchain can be made with {wanted}: {err.message}") from err
 
     def solve_tool(self, suite: str, indexes: tuple[SignedIndex, ...], relations: tuple[str, ...]) -> ToolchainLock:
         """A lock of one root (``generic``) that holds the base system and what a tool of ours needs."""

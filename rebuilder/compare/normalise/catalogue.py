@@ -25,7 +25,7 @@ def _nothing(_: bytes) -> bytes:
 
 def _extended_times(raw: bytes) -> bytes:
     """A zip's extended timestamp: identifier, length and flags stay, the times go."""
-    return raw[:5] + bytes(len(raw) - 5)
+    return raw[:5] + bytes(len(raw[5:]))
 
 
 def _without_name_flag(raw: bytes) -> bytes:

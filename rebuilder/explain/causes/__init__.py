@@ -6,33 +6,16 @@ does not understand it leaves alone), and never says ``harmless`` of what it has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from rebuilder.data import Data
-from rebuilder.findings import Change, Difference, Evidence, Finding, MemberPath, Severity
+from rebuilder.findings import Change, Difference, Evidence, Finding, MemberPath, Severity, Surroundings
+
+__all__ = ["Change", "Confidence", "Evidence", "Match", "Rule", "Scene", "Severity", "Surroundings"]
 
 Confidence = Literal["proved", "likely", "possible"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What is known of our own build and of theirs. Empty where it is not."""
-
-    #: Seconds; `SOURCE_DATE_EPOCH` of our build.
-    epoch: int | None = None
-    #: The folder we built in, the host name, user, home, and all variables of our build.
-    path: str = ""
-    hostname: str = ""
-    user: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    #: Package -> version of our toolchain lock.
-    packages: Mapping[str, str] = field(default_factory=dict)
-    #: When the published file was made, as far as it says so itself; seconds.
-    published_at: int | None = None
-    #: Marker -> name of the variation that put it there (`check`). A marker in differing bytes proves the cause.
-    canaries: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

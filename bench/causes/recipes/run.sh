@@ -1,0 +1,2 @@
+# Anything else: RUN is the build.
+eval "$RUN"

@@ -1,0 +1,14 @@
+"""Every cause there is, family by family."""
+
+from __future__ import annotations
+
+from rebuilder.explain.causes import Rule, archives, elf, environment, python, randomness, stamps
+
+RULES: tuple[Rule, ...] = (
+    *archives.RULES,
+    *python.RULES,
+    *elf.RULES,
+    *environment.RULES,
+    *randomness.RULES,
+    *stamps.RULES,
+)

@@ -1,0 +1,308 @@
+"""Causes in which members an archive has, in what sequence and with which modes, and in bytes that belong to none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rebuilder.data import Data, sha256, window
+from rebuilder.explain.causes import Change, Evidence, Match, Rule, Scene, Severity
+from rebuilder.explain.causes.compression import repacked
+from rebuilder.explain.causes.fields import ABSENT, GAP, Field, Forms, entries, evidence, fields
+from rebuilder.findings import DifferenceClass, Finding, MemberPath, Side
+
+_ALONE = (DifferenceClass.MISSING, DifferenceClass.EXTRA)
+#: How the comparison tells the second member of one name; in names themselves every backslash is doubled.
+_TWICE = re.compile(r"(?:[^\\]|\\\\)*\\#[0-9]+", re.DOTALL)
+_ABI = re.compile(
+    r"\.(?:cpython-[0-9]+[a-z]*|abi3t?|pypy[0-9]+-pp[0-9]+)(?:\.opt-[0-9])?(?:-[A-Za-z0-9_-]+)?(?=\.(?:so|pyd|pyc)$)"
+)
+_MODE = re.compile(r"(?P<mode>[0-7]{3,7})(?: dos (?P<dos>0x[0-9a-f]+))?")
+#: Read by position: a program looks for these as the first member.
+_FIRST = (b"META-INF", b"mimetype", b"[Content_Types]")
+_MAX_TAIL = 64 * 1024**2
+
+_UMASK = Change(where="environment", target="umask", text="Build with umask 0022.")
+
+
+def order(scene: Scene) -> Iterator[Match]:
+    """The same members in another sequence; harmless only where no two of them touch the same place."""
+    for index, finding in scene.findings():
+        if finding.kind is DifferenceClass.ORDER and finding.what == "order":
+            severity = Severity.HARMLESS if _order_is_idle(scene, finding.path) else Severity.INSPECT
+            yield Match(finding=index, evidence=evidence(finding), confidence="proved", severity=severity)
+
+
+def _order_is_idle(scene: Scene, path: MemberPath) -> bool:
+    try:
+        pair = scene.pair(path)
+    except KeyError:
+        return False
+    return all(_is_unordered(side) for side in pair)
+
+
+def _is_unordered(data: Data) -> bool:
+    """Whether unpacking the members in any sequence gives the same tree. Never said of ar: a linker reads in order."""
+    found = None if data.read(0, 8) == b"!<arch>\n" else entries(data)
+    if not found or any(one.kind not in ("file", "directory") for one in found):
+        return False
+    if found[0].name.startswith(_FIRST) or any(one.name.startswith(_FIRST[0]) for one in found):
+        return False
+    places = {_place(one.name) for one in found}
+    return len(places) == len(found) and not any(b".." in place.split(b"/") for place in places)
+
+
+def _place(name: bytes) -> bytes:
+    return b"/".join(step for step in name.lower().split(b"/") if step not in (b"", b"."))
+
+
+def modes(scene: Scene) -> Iterator[Match]:
+    """Modes that another umask explains."""
+    for one in fields(scene, ("mode", "central.mode")):
+        pair = _modes(one)
+        if pair and _is_umask(pair, one.finding):
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="likely", changes=_umask(pair))
+
+
+def executable(scene: Scene) -> Iterator[Match]:
+    """Who may run a file, or as whom it runs."""
+    for one in fields(scene, ("mode", "central.mode")):
+        pair = _modes(one)
+        if pair and one.form != "ar" and not _is_umask(pair, one.finding) and (pair[0] ^ pair[1]) & 0o7111:
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+
+
+def _modes(one: Field) -> tuple[int, int] | None:
+    """Both modes, if they are of the same kind of file."""
+    if one.form not in ("tar", "zip", "ar", "folder"):
+        return None
+    found = [_MODE.fullmatch(value) for value in one.values]
+    if found[0] is None or found[1] is None or found[0]["dos"] != found[1]["dos"]:
+        return None
+    left, right = int(found[0]["mode"], 8), int(found[1]["mode"], 8)
+    return (left, right) if (left ^ right) & ~0o7777 == 0 else None
+
+
+def _is_umask(pair: tuple[int, int], finding: Finding) -> bool:
+    """Only bits of group and others, all on one side; none that lets a file be run."""
+    changed = pair[0] ^ pair[1]
+    folder = (bool(finding.path) and finding.path[-1].endswith("/")) or pair[0] & 0o170000 == 0o040000
+    allowed = 0o077 if folder else 0o066
+    return bool(changed) and not changed & ~allowed and (pair[0] & pair[1]) in pair
+
+
+def _umask(pair: tuple[int, int]) -> tuple[Change, ...]:
+    """The publisher's umask as far as one member shows it: bits it lacks that the rebuild has, or the other way."""
+    likely = (0o022 | (pair[1] & ~pair[0])) & ~(pair[0] & ~pair[1]) & 0o077
+    text = f"Build with umask {likely:04o}: the published modes show it."
+    return (Change(where="environment", target="umask", text=text),)
+
+
+def folders(scene: Scene) -> Iterator[Match]:
+    """Entries for directories on one side only."""
+    forms = Forms(scene)
+    for index, finding in scene.findings():
+        if finding.kind in _ALONE and finding.path and _is_folder(finding) and not _is_twice(finding):
+            form = forms.at(finding.path[:-1])
+            if form in ("zip", "tar"):
+                severity = Severity.HARMLESS if form == "zip" and _is_filled(scene, finding) else Severity.INSPECT
+                yield Match(finding=index, evidence=_lone(finding), confidence="proved", severity=severity)
+
+
+def _is_folder(finding: Finding) -> bool:
+    side = _side(finding)
+    return not side.size and (finding.path[-1].endswith("/") or side.value == "directory")
+
+
+def _side(finding: Finding) -> Side:
+    return finding.published if finding.kind is DifferenceClass.MISSING else finding.rebuilt
+
+
+def _is_filled(scene: Scene, finding: Finding) -> bool:
+    """Whether the side without the entry has files below it, so that the directory is there all the same."""
+    try:
+        pair = scene.pair(finding.path[:-1])
+    except KeyError:
+        return False
+    name = finding.path[-1].encode().rstrip(b"/") + b"/"
+    found = entries(pair[1 if finding.kind is DifferenceClass.MISSING else 0])
+    return any(one.name.startswith(name) for one in found or ())
+
+
+def missing(scene: Scene) -> Iterator[Match]:
+    """Files that only the published side has."""
+    return _alone(scene, DifferenceClass.MISSING)
+
+
+def extra(scene: Scene) -> Iterator[Match]:
+    """Files that only the rebuilt side has."""
+    return _alone(scene, DifferenceClass.EXTRA)
+
+
+def _alone(scene: Scene, kind: DifferenceClass) -> Iterator[Match]:
+    forms = Forms(scene)
+    tagged = {index for index, _ in (*_tagged(scene), *repacked(scene))}
+    for index, finding in scene.findings():
+        if finding.kind is not kind or index in tagged or not finding.path or _is_twice(finding):
+            continue
+        if forms.at(finding.path[:-1]) in ("zip", "tar", "ar", "folder") and not _is_folder(finding):
+            yield Match(finding=index, evidence=_lone(finding), confidence="possible")
+
+
+def _lone(finding: Finding) -> Evidence:
+    """What is there on the side that has the member."""
+    side = _side(finding)
+    there = f"{side.value or 'file'}, {side.size or 0} bytes"
+    values = (there, ABSENT) if finding.kind is DifferenceClass.MISSING else (ABSENT, there)
+    return evidence(finding, *values)
+
+
+def _tagged(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Files on one side each whose names differ only in the tag of an interpreter: index, and both names."""
+    by_name: dict[tuple[MemberPath, str], dict[DifferenceClass, list[tuple[int, str]]]] = {}
+    for index, finding in scene.findings():
+        if finding.kind in _ALONE and finding.path and _ABI.search(finding.path[-1]):
+            key = finding.path[:-1], _ABI.sub("", finding.path[-1])
+            by_name.setdefault(key, {}).setdefault(finding.kind, []).append((index, finding.path[-1]))
+    for sides in by_name.values():
+        if len(sides) == 2:
+            names = sides[DifferenceClass.MISSING][0][1], sides[DifferenceClass.EXTRA][0][1]
+            yield from ((index, names) for side in sides.values() for index, _ in side)
+
+
+def tags(scene: Scene) -> Iterator[Match]:
+    """Compiled modules named for another interpreter."""
+    for index, names in _tagged(scene):
+        yield Match(finding=index, evidence=evidence(scene.difference.findings[index], *names), confidence="likely")
+
+
+def twice(scene: Scene) -> Iterator[Match]:
+    """A second member of one name: which of them counts depends on who reads."""
+    for index, finding in scene.findings():
+        if _is_twice(finding):
+            shown = _lone(finding) if finding.kind in _ALONE else evidence(finding)
+            yield Match(finding=index, evidence=shown, confidence="possible")
+
+
+def _is_twice(finding: Finding) -> bool:
+    return bool(finding.path) and _TWICE.fullmatch(finding.path[-1]) is not None
+
+
+def trailing(scene: Scene) -> Iterator[Match]:
+    """Bytes after the end of the archive."""
+    for index, finding in _gaps(scene):
+        if _at_end(scene, finding):
+            yield Match(finding=index, evidence=evidence(finding), confidence="possible")
+
+
+def gaps(scene: Scene) -> Iterator[Match]:
+    """Bytes between the members that no reader looks at."""
+    for index, finding in _gaps(scene):
+        if not _at_end(scene, finding):
+            yield Match(finding=index, evidence=evidence(finding), confidence="possible")
+
+
+def _gaps(scene: Scene) -> Iterator[tuple[int, Finding]]:
+    forms = Forms(scene)
+    for index, finding in scene.findings():
+        if finding.kind is DifferenceClass.METADATA and finding.what == GAP and forms.at(finding.path) != "elf":
+            yield index, finding
+
+
+def _at_end(scene: Scene, finding: Finding) -> bool:
+    """Whether a side's bytes end with its gap."""
+    try:
+        pair = scene.pair(finding.path)
+    except KeyError:
+        return False
+    sides = zip(pair, (finding.published, finding.rebuilt), strict=True)
+    return any(
+        side.size
+        and side.size <= min(_MAX_TAIL, data.size)
+        and sha256(window(data, data.size - side.size, side.size)) == side.sha256
+        for data, side in sides
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="archive-order",
+        title="The same members in another order",
+        severity=Severity.INSPECT,
+        fix="Sort what is packed: tar --sort=name; find . -type f | LC_ALL=C sort | zip -X@ FILE.zip; "
+        "$(sort $(wildcard *.o)) for ar.",
+        match=order,
+        changes=(
+            Change(where="project", target="build script", text="Hand the packer a list sorted by LC_ALL=C sort."),
+        ),
+    ),
+    Rule(
+        id="archive-modes",
+        title="Modes follow the umask of the build",
+        severity=Severity.INSPECT,
+        fix="umask 022 before the sources are unpacked; tar --mode=go=rX,u+rw,a-s; install -m 644.",
+        match=modes,
+        changes=(_UMASK,),
+    ),
+    Rule(
+        id="executable-bit",
+        title="A file may be run on one side only, or as somebody else",
+        severity=Severity.BEHAVIOUR,
+        fix="Set the mode where the file is installed: install -m 755, git update-index --chmod=+x.",
+        match=executable,
+        changes=(Change(where="project", target="build script", text="install -m MODE names each mode."),),
+    ),
+    Rule(
+        id="directory-entries",
+        title="Directories are members of their own on one side only",
+        severity=Severity.INSPECT,
+        fix="zip -D leaves them out; with tar, hand it files only: find . -type f -print0 | tar --null -T-.",
+        match=folders,
+        changes=(Change(where="project", target="build script", text="zip -D, or a sorted list of files only."),),
+    ),
+    Rule(
+        id="abi-tag",
+        title="Compiled modules are named for another interpreter",
+        severity=Severity.BEHAVIOUR,
+        fix="Build with the Python the publisher built with.",
+        match=tags,
+        changes=(
+            Change(where="environment", target="package:python3", text="Build with the Python of the published tag."),
+        ),
+    ),
+    Rule(
+        id="missing-file",
+        title="A file is only in what was published",
+        severity=Severity.BEHAVIOUR,
+        fix="Look what makes the file: an optional build dependency, a generator, a file that is not in the source.",
+        match=missing,
+    ),
+    Rule(
+        id="extra-file",
+        title="A file is only in the rebuild",
+        severity=Severity.BEHAVIOUR,
+        fix="Look what makes the file: an optional build dependency that the publisher did not have, a left-over.",
+        match=extra,
+    ),
+    Rule(
+        id="duplicate-entry",
+        title="Two members of one name: which of them counts depends on who reads",
+        severity=Severity.BEHAVIOUR,
+        fix="Build the archive afresh instead of adding to it, and pack each file once.",
+        match=twice,
+    ),
+    Rule(
+        id="trailing-data",
+        title="Bytes after the end of the archive",
+        severity=Severity.BEHAVIOUR,
+        fix="Find out who appended them: no packer does. A program may well read them.",
+        match=trailing,
+    ),
+    Rule(
+        id="gap",
+        title="Bytes that belong to no part of the format",
+        severity=Severity.BEHAVIOUR,
+        fix="Find out who put them there: no reader shows them. A program may well read them.",
+        match=gaps,
+    ),
+)

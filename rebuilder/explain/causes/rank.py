@@ -1,0 +1,65 @@
+"""Runs the rules over a scene and puts what they say in order: the likeliest cause of most findings first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rebuilder.explain.causes import Match, Rule, Scene
+from rebuilder.findings import Cause, Change, DifferenceClass, Severity
+
+#: Places shown for one cause; the findings it claims are all listed by index.
+MAX_EVIDENCE = 5
+_CONFIDENCE = {"proved": 0, "likely": 1, "possible": 2}
+_SEVERITY = list(Severity)
+
+
+def explain(scene: Scene, rules: Sequence[Rule] | None = None) -> tuple[tuple[Cause, ...], tuple[int, ...]]:
+    """Causes by weight, and the indexes of findings no rule had a word for.
+
+    A rule that fails on hostile bytes is passed over: an explanation may be missing, never in the way."""
+    if rules is None:
+        from rebuilder.explain.causes.families import RULES as rules  # noqa: N811 - it is the default
+    found = [(rule, _matches(rule, scene)) for rule in rules or ()]
+    causes = [_cause(rule, matches) for rule, matches in found if matches]
+    roots = _roots(scene)
+    causes.sort(key=lambda cause: _weight(cause, roots))
+    claimed = {index for cause in causes for index in cause.findings}
+    return tuple(causes), tuple(index for index, _ in scene.findings() if index not in claimed)
+
+
+def _matches(rule: Rule, scene: Scene) -> list[Match]:
+    try:
+        return list(rule.match(scene))
+    except (ValueError, KeyError, IndexError, OverflowError, RecursionError):
+        return []
+
+
+def _cause(rule: Rule, matches: list[Match]) -> Cause:
+    matches.sort(key=lambda match: _CONFIDENCE[match.confidence])
+    severities = [match.severity or rule.severity for match in matches]
+    return Cause(
+        id=rule.id,
+        title=rule.title,
+        severity=min(severities, key=_SEVERITY.index),
+        confidence=matches[0].confidence,
+        findings=tuple(sorted({match.finding for match in matches})),
+        evidence=tuple(match.evidence for match in matches[:MAX_EVIDENCE]),
+        fix=rule.fix,
+        changes=_unique(change for match in matches for change in match.changes) or rule.changes,
+        docs=rule.docs,
+    )
+
+
+def _unique(changes: Iterable[Change]) -> tuple[Change, ...]:
+    return tuple(dict.fromkeys(changes))[:20]
+
+
+def _roots(scene: Scene) -> frozenset[int]:
+    """Findings that do not follow from others: these are what has to be explained."""
+    return frozenset(index for index, one in scene.findings() if one.kind is not DifferenceClass.DERIVED)
+
+
+def _weight(cause: Cause, roots: frozenset[int]) -> tuple[int, int, int, int]:
+    """Lower comes first: causes of roots before consequences, sure ones before guesses, then by how much they tell."""
+    own = len(roots.intersection(cause.findings))
+    return (0 if own else 1, _CONFIDENCE[cause.confidence], -own, _SEVERITY.index(cause.severity))
