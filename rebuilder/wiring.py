@@ -56,6 +56,7 @@ class Workshop:
 
     def ports(self, signing: Signing | None) -> Ports:
         """The ports of ``verify``."""
+        from rebuilder.explain.sideways import blocks
         from rebuilder.log.lines import LineLog
         from rebuilder.report.reporter import PageReporter
         from rebuilder.sandbox.build import ContainerBuilder
@@ -73,7 +74,7 @@ class Workshop:
             signing=signing,
             runs=RunStore(self.config.state),
             log=LineLog(self.config.state / "log.jsonl"),
-            reporter=PageReporter(),
+            reporter=PageReporter(blocks),
             clock=self.clock,
             progress=self.progress,
             new_run_id=lambda: new_run_id(self.clock.now()),

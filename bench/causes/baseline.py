@@ -1,7 +1,7 @@
 """The baseline: what a person with the usual tools and grep would say. Dumps both sides as text, diffs, greps.
 
-Every container is listed and unpacked by Python's own modules, ELF files by readelf; of all lines that only one side has,
-each regular expression counts its hits. More hits, higher rank. It knows the names of things, not what they mean.
+Every container is listed and unpacked by Python's own modules, ELF files by readelf; of the lines that one side alone
+has, each regular expression counts its hits. More hits, higher rank. It knows the names of things, not what they mean.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/causes/build.py [--cache FOLDER] [--only TEXT] [--again] [--control]
 
-Fetching is done first (`fetch.py`); every build runs in a container of its own without a network. What is there already
-is kept. ``--control`` builds the published side a second time: it must come out equal, or else more than the label varied.
+Fetching is done first (`fetch.py`); every build runs in a container of its own without a network. What is there is
+kept. ``--control`` builds the published side a second time: it must be equal, or else more than the label varied.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ CACHE = HERE.parent.parent / ".rebuilder" / "causes"
 #: What a user's own environment would show; all else steers the recipes and is not told to the classifier.
 EXPORTED = (
     "SOURCE_DATE_EPOCH", "TZ", "LC_ALL", "HOME", "PYTHONHASHSEED", "CC", "CFLAGS", "LDFLAGS", "BUILD_FLAVOUR",
-    "DEB_BUILD_OPTIONS", "DEB_BUILD_MAINT_OPTIONS", "DPKG_DEB_COMPRESSOR_LEVEL", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE",
-    "ABBREV", "DIRTY",
+    "DEB_BUILD_OPTIONS", "DEB_BUILD_MAINT_OPTIONS", "DPKG_DEB_COMPRESSOR_LEVEL", "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_DATE", "ABBREV", "DIRTY",
 )  # fmt: skip
 _STEERING = {"ABBREV", "DIRTY"}
 _COMMON = {
@@ -40,9 +40,9 @@ _COMMON = {
     "LC_ALL": "C.UTF-8", "TZ": "UTC", "CPUS": "0",
 }  # fmt: skip
 _IMAGES = {
-    "bookworm": "build-essential gcc-11 clang python3-dev python3-venv python3-pip gettext texinfo perl help2man git zip "
-    "unzip xz-utils bzip2 zstd faketime locales debhelper fakeroot doxygen python3-sphinx ant default-jre-headless cpio "
-    "groff-base file pkg-config",
+    "bookworm": "build-essential gcc-11 clang python3-dev python3-venv python3-pip gettext texinfo perl help2man git "
+    "zip unzip xz-utils bzip2 zstd faketime locales debhelper fakeroot doxygen python3-sphinx ant default-jre-headless "
+    "cpio groff-base file pkg-config",
     "trixie": "build-essential python3-dev python3-pip texinfo perl debhelper fakeroot doxygen python3-sphinx help2man "
     "gettext xz-utils zip git ant default-jre-headless",
 }
@@ -113,8 +113,8 @@ class Workshop:
         return f"{job.pair} {job.side}: {why}" if why else ""
 
     def _mounts(self, job: Build, side: Path) -> list[str]:
-        inside = {"backends": self.cache / "backends", "node": self.cache / "node", "startfiles": self.cache / "startfiles",
-                  "recipes": side / "recipes", "side": side / "side"}  # fmt: skip
+        inside = {name: self.cache / name for name in ("backends", "node", "startfiles")}
+        inside |= {name: side / name for name in ("recipes", "side")}
         inside["source/made" if (HERE / "made") in job.source.parents else "source"] = job.source
         mounts = [f"--volume={path}:/in/{name}:ro" for name, path in inside.items()]
         return [*mounts, f"--volume={side / 'out'}:/out"]

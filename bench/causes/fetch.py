@@ -121,7 +121,7 @@ def _source_lists(cache: Path) -> Path:
 
 
 def _one_sdist(name: str, version: str, folder: Path) -> None:
-    """Runs as a process of its own: pip's finder and downloader, as the configuration of pip says. No code of theirs."""
+    """Runs as a process of its own: pip's finder and downloader, configured as pip is. No code of theirs."""
     from pip._internal.commands.download import DownloadCommand
     from pip._internal.network.download import Downloader
 

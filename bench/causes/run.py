@@ -1,6 +1,6 @@
 """Scores the cause classifier on the corpus that `build.py` made.
 
-    .venv/bin/python bench/causes/run.py [--split dev|test|all] [--only TEXT] [--cache FOLDER] [--misses] [--no-baseline]
+    .venv/bin/python bench/causes/run.py [--split dev|test|all] [--only TEXT] [--misses] [--no-baseline]
 
 A pair counts as right at rank n if one of its accepted causes is among the first n that were named; a pair of which
 nothing was named is a miss. Pairs of which the label is a change of behaviour are counted apart: there the one wrong
@@ -66,7 +66,7 @@ class Result:
 
 
 def classify(pair: dict[str, Any], cache: Path, *, baseline: bool) -> Result:
-    """Ask the product about one pair, with what a user would know of the own build. ``SystemExit`` if it is not built."""
+    """Ask the product about one pair, with what a user would know. ``SystemExit`` if it is not built."""
     folder = cache / "pairs" / pair["id"]
     sides = [sorted((folder / side).glob("*")) for side in "ab"]
     if [len(side) for side in sides] != [1, 1]:
@@ -142,9 +142,8 @@ def misses(results: list[Result]) -> None:
     for result in results:
         if result.labelled and result.rank(result.ids) != 1:
             named = ", ".join(result.ids[:4]) or NOTHING
-            print(
-                f"  {result.pair['id']}: {'|'.join(result.pair['accept'])}; {named}; {result.unexplained} of {result.findings}"
-            )
+            left = f"{result.unexplained} of {result.findings}"
+            print(f"  {result.pair['id']}: {'|'.join(result.pair['accept'])}; {named}; {left}")
 
 
 def main() -> None:
@@ -170,9 +169,8 @@ def main() -> None:
     wrong = behaviour(results)
     if options.misses:
         misses(results)
-    print(
-        f"\nseconds a pair: {sum(result.seconds for result in results) / len(results):.2f}, longest {max(r.seconds for r in results):.2f}"
-    )
+    seconds = [result.seconds for result in results]
+    print(f"\nseconds a pair: {sum(seconds) / len(seconds):.2f}, longest {max(seconds):.2f}")
     sys.exit(1 if wrong else 0)
 
 

@@ -229,6 +229,8 @@ def order(path: MemberPath, layouts: tuple[Layout, Layout]) -> Finding | None:
         return None
     entries = [[label for label in side if not label[1]] for side in (left, right)]
     what = "order" if entries[0] != entries[1] or _only_headers(left, right) else "layout"
+    if layouts[0].format == "elf":  # no list of files, and nothing that a packer sorts
+        what = f"section {what}"
     sides = [Side(value=cut(f"{at + 1}: {_label(side[at])}")) for side in (left, right)]
     return Finding(path=path, kind=DifferenceClass.ORDER, what=what, published=sides[0], rebuilt=sides[1])
 

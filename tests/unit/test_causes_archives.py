@@ -22,7 +22,7 @@ TOLD = {
     "zip-times": ("harmless", "proved"),
     "zip-timezone": ("harmless", "likely"),
     "zip-extra": ("harmless", "proved"),
-    "zip-writer": ("inspect", "likely"),
+    "zip-writer": ("harmless", "likely"),
     "archive-order": ("harmless", "proved"),
     "tar-times": ("harmless", "proved"),
     "tar-owners": ("inspect", "proved"),
@@ -41,6 +41,7 @@ TOLD = {
     "ar-times": ("harmless", "proved"),
     "ar-owners": ("harmless", "proved"),
     "directory-entries": ("harmless", "proved"),
+    "moved-file": ("inspect", "likely"),
     "missing-file": ("behaviour", "possible"),
     "extra-file": ("behaviour", "possible"),
     "duplicate-entry": ("behaviour", "possible"),
@@ -99,7 +100,7 @@ def test_the_fix_takes_the_cause_away(cause):
     assert fixture(cause, "fixed-1").read_bytes() == fixture(cause, "fixed-2").read_bytes()
 
 
-@pytest.mark.parametrize("cause", sorted(set(TOLD) - {"directory-entries", "extra-file"}))
+@pytest.mark.parametrize("cause", TOLD)
 def test_every_finding_of_a_fixture_with_one_cause_is_explained(cause):
     _, unexplained = explain(scene(fixture(cause, "published"), fixture(cause, "rebuilt")), RULES)
     assert unexplained == ()
@@ -109,8 +110,8 @@ def test_every_cause_has_a_page_and_a_fix_and_no_two_share_an_id():
     assert len({rule.id for rule in RULES}) == len(RULES)
     for rule in RULES:
         page = (DOCS / rule.docs).read_text()
-        assert page.startswith(f"# Cause `{rule.id}`")
-        assert "What it could hide" in page
+        assert page.startswith(f"# {rule.title}\n\nCause `{rule.id}`.\n")
+        assert "## What it could hide" in page
         assert rule.fix
 
 
@@ -197,7 +198,8 @@ def test_the_umask_to_build_with_is_read_off_the_published_modes():
 
 def test_an_owner_of_an_installed_file_may_change_behaviour():
     data = [tarred(member("./usr/bin/x", uid=uid)) for uid in (0, 1000)]
-    debs = [b"!<arch>\n" + b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (b"data.tar", 0, 0, 0, b"100644", len(one)) + one for one in data]
+    head = b"!<arch>\n%-16s%-12d%-6d%-6d%-8s%-10d`\n"
+    debs = [head % (b"data.tar", 0, 0, 0, b"100644", len(one)) + one for one in data]
     assert causes(*data)["tar-owners"].severity is Severity.INSPECT
     assert causes(*debs)["tar-owners"].severity is Severity.BEHAVIOUR
 
@@ -243,7 +245,8 @@ def zipfile_of(text: bytes, level: int) -> bytes:
 
 
 def test_a_stream_that_unpacks_to_other_bytes_is_no_matter_of_packing():
-    assert causes(gzip.compress(b"one\n" * 50, 9, mtime=0), gzip.compress(b"two\n" * 50, 1, mtime=0)).keys() <= {"gzip-header-os"}
+    sides = gzip.compress(b"one\n" * 50, 9, mtime=0), gzip.compress(b"two\n" * 50, 1, mtime=0)
+    assert causes(*sides).keys() <= {"gzip-header-os"}
 
 
 def test_a_comment_in_a_gzip_header_is_not_explained():
@@ -294,6 +297,12 @@ def test_a_name_that_looks_like_the_mark_of_a_second_member_is_none():
     assert set(found) == {"extra-file"}
 
 
+def test_of_two_copies_nobody_can_say_which_was_moved():
+    found = causes(zipped(("a", b"1"), ("b", b"1")), zipped(("c", b"1"), ("k", b"")))
+    assert set(found) == {"missing-file", "extra-file"}
+    assert set(causes(zipped(("a", b"1")), zipped(("b", b"2")))) == {"missing-file", "extra-file"}
+
+
 def test_a_directory_without_files_below_it_is_not_harmless():
     found = causes(zipped(("a", b"")), zipped(("a", b""), ("empty/", b"")))
     assert found["directory-entries"].severity is Severity.INSPECT
@@ -304,10 +313,12 @@ def test_nothing_here_speaks_of_equal_files_or_of_plain_text():
     assert causes(zipped(("a", b"1")), zipped(("a", b"1"))) == {}
 
 
-def test_many_members_are_quick():
-    names = [f"d/{number:05}" for number in range(20_000)]
+def test_many_findings_are_explained_quickly():
+    names = [f"d/{number:05}" for number in range(5_000)]
     sides = [zipped(*((name, b"") for name in names), when=(2024, 1, day, 0, 0, 0)) for day in (1, 20)]
+    given = scene(*sides)
     begin = time.monotonic()
-    found = causes(*sides)
-    assert len(found["zip-times"].findings) == 40_000
-    assert time.monotonic() - begin < 20
+    found, unexplained = explain(given, RULES)
+    assert time.monotonic() - begin < 5
+    assert [(cause.id, len(cause.findings)) for cause in found] == [("zip-times", 10_000)]
+    assert unexplained == ()

@@ -35,7 +35,8 @@ TOLD = {
     "md5sums": ("harmless", "proved"),
 }
 MAGIC = int.from_bytes(Path(sys.modules["hashlib"].__cached__).read_bytes()[:2], "little")
-SOURCE = "def area(r, words=('a', 'b', 'a')):\n    'Of a circle.'\n    return [3.14 * r ** 2, 10**30, 2j, b'x', 'é', ...]\n"
+SOURCE = "def area(r, words=('a', 'b', 'a')):\n    'Of a circle.'\n"
+SOURCE += "    return [3.14 * r ** 2, 10**30, 2j, b'x', 'é', ...]\n"
 
 
 def fixture(cause: str, name: str) -> Path:
@@ -105,7 +106,8 @@ def test_a_generator_line_is_not_all_where_another_line_differs():
 def test_a_requirement_is_never_put_down_to_the_backend():
     head = b"Metadata-Version: 2.%d\nName: a\n%s\n\ntext\n"
     only = [packed(**{"a-1.dist-info/METADATA": head % (n, b"Version: 1")}) for n in (1, 4)]
-    more = [packed(**{"a-1.dist-info/METADATA": head % (n, b"Requires-Dist: " + name)}) for n, name in ((1, b"b"), (4, b"c"))]
+    texts = [head % (n, b"Requires-Dist: " + name) for n, name in ((1, b"b"), (4, b"c"))]
+    more = [packed(**{"a-1.dist-info/METADATA": text}) for text in texts]
     assert causes(*only)["wheel-generator"].severity is Severity.HARMLESS
     assert causes(*more) == {}
 
@@ -128,7 +130,8 @@ def test_a_record_that_lies_is_not_explained():
 
 def test_rows_of_a_record_in_another_order_are_harmless():
     rows = [row("a.py", b"1"), row("b.py", b"2")]
-    sides = [packed(**{"a.py": b"1", "b.py": b"2", "a-1.dist-info/RECORD": b"".join(order)}) for order in (rows, rows[::-1])]
+    files = {"a.py": b"1", "b.py": b"2"}
+    sides = [packed(**files, **{"a-1.dist-info/RECORD": b"".join(order)}) for order in (rows, rows[::-1])]
     found = causes(*sides)
     assert set(found) == {"wheel-record"}
     assert found["wheel-record"].severity is Severity.HARMLESS

@@ -2,8 +2,8 @@
 set -eu
 . /in/side/settings
 if [ "${OWNER#*:}" != 0 ]; then
-    groupadd -g "${OWNER#*:}" "${OWNER%:*}"
-    useradd -u "${OWNER#*:}" -g "${OWNER#*:}" -d "$HOME" -M -s /bin/sh "${OWNER%:*}"
+    echo "${OWNER%:*}:x:${OWNER#*:}:" >> /etc/group
+    echo "${OWNER%:*}:x:${OWNER#*:}:${OWNER#*:}::$HOME:/bin/sh" >> /etc/passwd
 fi
 mkdir -p "$FOLDER" "$HOME" /out/files
 chown -R "${OWNER#*:}:${OWNER#*:}" /build "$HOME" /out/files

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rebuilder.explain.causes import Rule, compression, members, tars, zips
+from rebuilder.explain.causes import Rule, compression, members, oddities, tars, zips
 
-RULES: tuple[Rule, ...] = (*zips.RULES, *tars.RULES, *compression.RULES, *members.RULES)
+RULES: tuple[Rule, ...] = (*zips.RULES, *tars.RULES, *compression.RULES, *members.RULES, *oddities.RULES)

@@ -1,17 +1,18 @@
-"""Causes in which members an archive has, in what sequence and with which modes, and in bytes that belong to none."""
+"""Causes in which members an archive has, in what sequence, and with which modes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from rebuilder.data import Data, sha256, window
+from rebuilder.data import Data
 from rebuilder.explain.causes import Change, Evidence, Match, Rule, Scene, Severity
 from rebuilder.explain.causes.compression import repacked
-from rebuilder.explain.causes.fields import ABSENT, GAP, Field, Forms, entries, evidence, fields
+from rebuilder.explain.causes.fields import ABSENT, Field, Forms, entries, evidence, fields
 from rebuilder.findings import DifferenceClass, Finding, MemberPath, Side
 
-_ALONE = (DifferenceClass.MISSING, DifferenceClass.EXTRA)
+#: Kinds of findings on members that one side alone has.
+ALONE = (DifferenceClass.MISSING, DifferenceClass.EXTRA)
 #: How the comparison tells the second member of one name; in names themselves every backslash is doubled.
 _TWICE = re.compile(r"(?:[^\\]|\\\\)*\\#[0-9]+", re.DOTALL)
 _ABI = re.compile(
@@ -20,7 +21,6 @@ _ABI = re.compile(
 _MODE = re.compile(r"(?P<mode>[0-7]{3,7})(?: dos (?P<dos>0x[0-9a-f]+))?")
 #: Read by position: a program looks for these as the first member.
 _FIRST = (b"META-INF", b"mimetype", b"[Content_Types]")
-_MAX_TAIL = 64 * 1024**2
 
 _UMASK = Change(where="environment", target="umask", text="Build with umask 0022.")
 
@@ -102,11 +102,11 @@ def folders(scene: Scene) -> Iterator[Match]:
     """Entries for directories on one side only."""
     forms = Forms(scene)
     for index, finding in scene.findings():
-        if finding.kind in _ALONE and finding.path and _is_folder(finding) and not _is_twice(finding):
+        if finding.kind in ALONE and finding.path and _is_folder(finding) and not is_twice(finding):
             form = forms.at(finding.path[:-1])
             if form in ("zip", "tar"):
                 severity = Severity.HARMLESS if form == "zip" and _is_filled(scene, finding) else Severity.INSPECT
-                yield Match(finding=index, evidence=_lone(finding), confidence="proved", severity=severity)
+                yield Match(finding=index, evidence=lone(finding), confidence="proved", severity=severity)
 
 
 def _is_folder(finding: Finding) -> bool:
@@ -141,15 +141,15 @@ def extra(scene: Scene) -> Iterator[Match]:
 
 def _alone(scene: Scene, kind: DifferenceClass) -> Iterator[Match]:
     forms = Forms(scene)
-    tagged = {index for index, _ in (*_tagged(scene), *repacked(scene))}
+    tagged = {index for index, _ in (*_tagged(scene), *repacked(scene), *_moved(scene))}
     for index, finding in scene.findings():
-        if finding.kind is not kind or index in tagged or not finding.path or _is_twice(finding):
+        if finding.kind is not kind or index in tagged or not finding.path or is_twice(finding):
             continue
         if forms.at(finding.path[:-1]) in ("zip", "tar", "ar", "folder") and not _is_folder(finding):
-            yield Match(finding=index, evidence=_lone(finding), confidence="possible")
+            yield Match(finding=index, evidence=lone(finding), confidence="possible")
 
 
-def _lone(finding: Finding) -> Evidence:
+def lone(finding: Finding) -> Evidence:
     """What is there on the side that has the member."""
     side = _side(finding)
     there = f"{side.value or 'file'}, {side.size or 0} bytes"
@@ -161,7 +161,7 @@ def _tagged(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
     """Files on one side each whose names differ only in the tag of an interpreter: index, and both names."""
     by_name: dict[tuple[MemberPath, str], dict[DifferenceClass, list[tuple[int, str]]]] = {}
     for index, finding in scene.findings():
-        if finding.kind in _ALONE and finding.path and _ABI.search(finding.path[-1]):
+        if finding.kind in ALONE and finding.path and _ABI.search(finding.path[-1]):
             key = finding.path[:-1], _ABI.sub("", finding.path[-1])
             by_name.setdefault(key, {}).setdefault(finding.kind, []).append((index, finding.path[-1]))
     for sides in by_name.values():
@@ -170,58 +170,38 @@ def _tagged(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
             yield from ((index, names) for side in sides.values() for index, _ in side)
 
 
+def _moved(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Files with the same bytes that each side has under another name: index, and both names."""
+    by_digest: dict[tuple[MemberPath, str], dict[DifferenceClass, list[int]]] = {}
+    for index, finding in scene.findings():
+        digest = _side(finding).sha256
+        if finding.kind in ALONE and finding.path and digest and _side(finding).size and not is_twice(finding):
+            by_digest.setdefault((finding.path[:-1], digest), {}).setdefault(finding.kind, []).append(index)
+    findings = scene.difference.findings
+    for sides in by_digest.values():
+        # With several copies on a side nobody can say which went where.
+        if [len(side) for side in sides.values()] == [1, 1]:
+            indexes = sides[DifferenceClass.MISSING][0], sides[DifferenceClass.EXTRA][0]
+            names = findings[indexes[0]].path[-1], findings[indexes[1]].path[-1]
+            if not _ABI.search(names[0]):
+                yield from ((index, names) for index in indexes)
+
+
+def moves(scene: Scene) -> Iterator[Match]:
+    """Files that lie elsewhere."""
+    for index, names in _moved(scene):
+        yield Match(finding=index, evidence=evidence(scene.difference.findings[index], *names), confidence="likely")
+
+
 def tags(scene: Scene) -> Iterator[Match]:
     """Compiled modules named for another interpreter."""
     for index, names in _tagged(scene):
         yield Match(finding=index, evidence=evidence(scene.difference.findings[index], *names), confidence="likely")
 
 
-def twice(scene: Scene) -> Iterator[Match]:
-    """A second member of one name: which of them counts depends on who reads."""
-    for index, finding in scene.findings():
-        if _is_twice(finding):
-            shown = _lone(finding) if finding.kind in _ALONE else evidence(finding)
-            yield Match(finding=index, evidence=shown, confidence="possible")
-
-
-def _is_twice(finding: Finding) -> bool:
+def is_twice(finding: Finding) -> bool:
+    """Whether this is about the second, third ... member of one name."""
     return bool(finding.path) and _TWICE.fullmatch(finding.path[-1]) is not None
-
-
-def trailing(scene: Scene) -> Iterator[Match]:
-    """Bytes after the end of the archive."""
-    for index, finding in _gaps(scene):
-        if _at_end(scene, finding):
-            yield Match(finding=index, evidence=evidence(finding), confidence="possible")
-
-
-def gaps(scene: Scene) -> Iterator[Match]:
-    """Bytes between the members that no reader looks at."""
-    for index, finding in _gaps(scene):
-        if not _at_end(scene, finding):
-            yield Match(finding=index, evidence=evidence(finding), confidence="possible")
-
-
-def _gaps(scene: Scene) -> Iterator[tuple[int, Finding]]:
-    forms = Forms(scene)
-    for index, finding in scene.findings():
-        if finding.kind is DifferenceClass.METADATA and finding.what == GAP and forms.at(finding.path) != "elf":
-            yield index, finding
-
-
-def _at_end(scene: Scene, finding: Finding) -> bool:
-    """Whether a side's bytes end with its gap."""
-    try:
-        pair = scene.pair(finding.path)
-    except KeyError:
-        return False
-    sides = zip(pair, (finding.published, finding.rebuilt), strict=True)
-    return any(
-        side.size
-        and side.size <= min(_MAX_TAIL, data.size)
-        and sha256(window(data, data.size - side.size, side.size)) == side.sha256
-        for data, side in sides
-    )
 
 
 RULES: tuple[Rule, ...] = (
@@ -271,6 +251,14 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        id="moved-file",
+        title="A file lies under another name, with the same bytes",
+        severity=Severity.INSPECT,
+        fix="Pack with the version of the build tool that the publisher used: where files go changes between versions.",
+        match=moves,
+        changes=(Change(where="project", target="pyproject.toml", text="Pin the build backend or packer."),),
+    ),
+    Rule(
         id="missing-file",
         title="A file is only in what was published",
         severity=Severity.BEHAVIOUR,
@@ -283,26 +271,5 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.BEHAVIOUR,
         fix="Look what makes the file: an optional build dependency that the publisher did not have, a left-over.",
         match=extra,
-    ),
-    Rule(
-        id="duplicate-entry",
-        title="Two members of one name: which of them counts depends on who reads",
-        severity=Severity.BEHAVIOUR,
-        fix="Build the archive afresh instead of adding to it, and pack each file once.",
-        match=twice,
-    ),
-    Rule(
-        id="trailing-data",
-        title="Bytes after the end of the archive",
-        severity=Severity.BEHAVIOUR,
-        fix="Find out who appended them: no packer does. A program may well read them.",
-        match=trailing,
-    ),
-    Rule(
-        id="gap",
-        title="Bytes that belong to no part of the format",
-        severity=Severity.BEHAVIOUR,
-        fix="Find out who put them there: no reader shows them. A program may well read them.",
-        match=gaps,
     ),
 )

@@ -14,7 +14,7 @@ _SEVERITY = list(Severity)
 
 
 def explain(scene: Scene, rules: Sequence[Rule] | None = None) -> tuple[tuple[Cause, ...], tuple[int, ...]]:
-    """Causes by weight, and the indexes of findings no rule had a word for.
+    """Causes by weight, and the indexes of findings no rule had a word for. What only follows from others has theirs.
 
     A rule that fails on hostile bytes is passed over: an explanation may be missing, never in the way."""
     if rules is None:
@@ -24,7 +24,8 @@ def explain(scene: Scene, rules: Sequence[Rule] | None = None) -> tuple[tuple[Ca
     roots = _roots(scene)
     causes.sort(key=lambda cause: _weight(cause, roots))
     claimed = {index for cause in causes for index in cause.findings}
-    return tuple(causes), tuple(index for index, _ in scene.findings() if index not in claimed)
+    left = (index for index, one in scene.findings() if index not in claimed and not one.follows)
+    return tuple(causes), tuple(left)
 
 
 def _matches(rule: Rule, scene: Scene) -> list[Match]:

@@ -20,8 +20,13 @@ from rebuilder.explain.causes.texts import Reading, contents, evidence, exchange
 from rebuilder.findings import Change, MemberPath, Severity
 
 _LOAD, _ALLOC, _CODE = 1, 0x2, 0x4
+_TEXT_SECTIONS = (".rodata", ".data", ".debug_", ".comment", ".dynstr", ".strtab", ".GCC", ".gnu.lto", ".note")
 #: Sections a debugger runs are no plain debug information.
 _RUN_BY_DEBUGGERS = ".debug_gdb_scripts"
+
+_CONFIDENCES: tuple[Confidence, ...] = ("proved", "likely", "possible")
+_RANKS: dict[Confidence | None, int] = {name: rank for rank, name in enumerate(_CONFIDENCES)}
+_NONE = len(_CONFIDENCES)
 
 #: Judges the two values of a spot: how sure it is that this is the cause, ``None`` if it is not.
 Judge = Callable[[Scene, bytes, bytes], Confidence | None]
@@ -71,10 +76,16 @@ def _matches(shape: Shape, scene: Scene) -> Iterator[Match]:
         proved.add(match.finding)
         yield match
     for reading in readings(scene):
-        if reading.index not in proved and shape.where(reading.path, section_of(scene, reading.path)):
+        section = section_of(scene, reading.path)
+        if reading.index not in proved and _has_text(section) and shape.where(reading.path, section):
             match_ = _of_reading(shape, scene, reading)
             if match_ is not None:
                 yield match_
+
+
+def _has_text(section: str) -> bool:
+    """Whether strings may lie there: in code and tables of addresses, what reads like one is chance."""
+    return not section or section.startswith(_TEXT_SECTIONS)
 
 
 def _of_reading(shape: Shape, scene: Scene, reading: Reading) -> Match | None:
@@ -83,15 +94,16 @@ def _of_reading(shape: Shape, scene: Scene, reading: Reading) -> Match | None:
     told = 0
     for spot in reading.spots.found:
         values = exchanged(spot, shape.pattern)
-        confidence = shape.judge(scene, *values) if values else None
-        if values is None or confidence is None:
+        ranks = [_RANKS.get(shape.judge(scene, *two), _NONE) for two in values]
+        # Of several values in one place, each has to be of this cause.
+        rank = max(ranks, default=_NONE)
+        if rank == _NONE:
             continue
         told += 1
-        rank = ("proved", "likely", "possible").index(confidence)
         if best is None or rank < best[0]:
-            at = spot.at + max(0, spot.published.find(values[0]))
-            found = evidence(reading.finding, *values, at)
-            best = rank, Match(finding=reading.index, evidence=found, confidence=confidence)
+            at = spot.at + max(0, spot.published.find(values[0][0]))
+            found = evidence(reading.finding, *values[0], at)
+            best = rank, Match(finding=reading.index, evidence=found, confidence=_CONFIDENCES[rank])
     if best is None:
         return None
     every = reading.spots.whole and told == len(reading.spots.found)

@@ -80,18 +80,16 @@ def shown(raw: bytes) -> str:
 
 def evidence(finding: Finding, published: bytes, rebuilt: bytes, at: int | None = None) -> Evidence:
     """Both values of a place in the finding's member."""
-    return Evidence(
-        path=finding.path, what=finding.what, offset=at, published=shown(published), rebuilt=shown(rebuilt)
-    )
+    return Evidence(path=finding.path, what=finding.what, offset=at, published=shown(published), rebuilt=shown(rebuilt))
 
 
-def exchanged(spot: Spot, pattern: re.Pattern[bytes]) -> tuple[bytes, bytes] | None:
-    """The first two values that differ, if both sides are the same but for what the pattern finds in them."""
+def exchanged(spot: Spot, pattern: re.Pattern[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    """All values that differ, if both sides are the same but for what the pattern finds in them; else none."""
     left = [one.group() for one in pattern.finditer(spot.published)]
     right = [one.group() for one in pattern.finditer(spot.rebuilt)]
     if len(left) != len(right) or pattern.sub(b"\0", spot.published) != pattern.sub(b"\0", spot.rebuilt):
-        return None
-    return next(((one, other) for one, other in zip(left, right, strict=True) if one != other), None)
+        return ()
+    return tuple((one, other) for one, other in zip(left, right, strict=True) if one != other)
 
 
 # --- stretches of two sides of one size -------------------------------------------------------------
@@ -131,7 +129,9 @@ def spots(published: Data, rebuilt: Data, limit: int = MAX_SPOTS) -> Spots:
             low = found[-1][1]
         if low < high:
             found.append((low, high))
-    return Spots(tuple(Spot(low, *(s.read(low, high - low) for s in (published, rebuilt))) for low, high in found), whole)
+    return Spots(
+        tuple(Spot(low, *(s.read(low, high - low) for s in (published, rebuilt))) for low, high in found), whole
+    )
 
 
 def _around(published: Data, rebuilt: Data, start: int, end: int) -> tuple[int, int]:

@@ -51,10 +51,11 @@ def _only(pair: _Pair) -> _Pair:
 
 def record(scene: Scene) -> Iterator[Match]:
     """`RECORD`: other digests for files that differ, rows for files only one side has, or rows in another order."""
+    alone = _alone(scene)
     for index, finding in scene.findings():
         if finding.kind is DifferenceClass.DERIVED and finding.path and _RECORD.fullmatch(finding.path[-1]):
-            yield Match(finding=index, evidence=evidence(finding), confidence="proved")
-    alone = _alone(scene)
+            severity = Severity.INSPECT if any(path in alone for path in finding.follows) else None
+            yield Match(finding=index, evidence=evidence(finding), confidence="proved", severity=severity)
     differing = {one.path for _, one in scene.findings()}
     for index, finding, pair in _contents(scene, _RECORD):
         if _is_shuffled(pair):

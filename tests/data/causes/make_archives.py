@@ -269,6 +269,13 @@ def missing_file(work: Path, number: int, fixed: bool) -> Path:
     return zipped(work, "-X")
 
 
+@cause("moved-file")
+def moved_file(work: Path, number: int, fixed: bool) -> Path:
+    name = "pkg/licenses/LICENSE" if number and not fixed else "pkg/LICENSE"
+    tree(work, files={**FILES, name: "Do as you like.\n"})
+    return zipped(work, "-X")
+
+
 @cause("extra-file")
 def extra_file(work: Path, number: int, fixed: bool) -> Path:
     tree(work, files=FILES if fixed or not number else {**FILES, "pkg/left-over.orig": "old\n"})

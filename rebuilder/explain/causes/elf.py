@@ -1,0 +1,261 @@
+"""Causes in ELF files: stamps of the linker, other tools, other code. Paths and dates in them are in `paths.py`."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from rebuilder.compare.archive.layout import printable
+from rebuilder.explain.causes import Match, Rule, Scene, elf_code
+from rebuilder.explain.causes.elf_files import STAMPS, Differing, files, match, raw, strings, worded
+from rebuilder.explain.causes.shapes import environment, project, severity_of, unloaded
+from rebuilder.explain.causes.texts import shown
+from rebuilder.findings import Severity
+
+_BUILD_ID_NOTE = 3
+_GLIBC = re.compile(rb"GLIBC_[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}")
+_ENDBR = b"\xf3\x0f\x1e\xfa"
+
+
+# --- stamps -----------------------------------------------------------------------------------------
+
+
+def _build_ids(scene: Scene) -> Iterator[Match]:
+    for one in files(scene):
+        entry = one.sections.get(".note.gnu.build-id")
+        ids = [_id(raw(side, ".note.gnu.build-id"), side.tables.shape.order) for side in one.sides]
+        if entry and ids[0] and ids[1]:
+            plain = len(ids[0]) == len(ids[1])
+            severity = Severity.HARMLESS if plain else Severity.INSPECT
+            yield worded(entry, ids[0].hex(), ids[1].hex(), "proved" if plain else "likely", severity)
+
+
+def _id(note: bytes, order: str) -> bytes:
+    """The build id, if the section is one note and nothing else."""
+    if len(note) < 16:
+        return b""
+    name, size, kind = struct.unpack_from(order + "III", note)
+    whole = name == 4 and kind == _BUILD_ID_NOTE and note[12:16] == b"GNU\0" and len(note) == 16 + -(-size // 4) * 4
+    return note[16 : 16 + size] if whole and not note[16 + size :].strip(b"\0") else b""
+
+
+def _links(scene: Scene) -> Iterator[Match]:
+    for one in files(scene):
+        for name, width in ((".gnu_debuglink", 4), (".gnu_debugaltlink", 20)):
+            entry = one.sections.get(name)
+            values = [_link(raw(side, name), width, padded=width == 4) for side in one.sides]
+            if entry and values[0] and values[1]:
+                harmless = unloaded(scene, entry[1].path)
+                yield worded(entry, values[0], values[1], "proved", Severity.HARMLESS if harmless else Severity.INSPECT)
+
+
+def _link(text: bytes, width: int, *, padded: bool) -> str:
+    """A file's name and its checksum, if the section holds just these."""
+    end = text.find(b"\0")
+    start = -(-(end + 1) // 4) * 4 if padded else end + 1
+    if end <= 0 or len(text) != start + width or text[end:start].strip(b"\0"):
+        return ""
+    return f"{printable(text[:end])} {text[start:].hex()}"
+
+
+def _debug_info(scene: Scene) -> Iterator[Match]:
+    for one in files(scene):
+        entry = one.sections.get(".note.gnu.build-id")
+        if entry and not one.own and STAMPS.issuperset(one.sections):
+            ids = [raw(side, ".note.gnu.build-id")[16:].hex() for side in one.sides]
+            yield worded(
+                entry, ids[0], ids[1], "likely", Severity.HARMLESS if _only_stamps(scene, one) else Severity.INSPECT
+            )
+        for name, other in one.sections.items():
+            if name.startswith(".debug_"):
+                yield worded(other, other[1].published.value, other[1].rebuilt.value, "possible", Severity.INSPECT)
+
+
+def _only_stamps(scene: Scene, one: Differing) -> bool:
+    """Whether every differing section was read as the stamp it is named after."""
+    harmless = {
+        match.finding for rule in (_build_ids, _links) for match in rule(scene) if match.severity is Severity.HARMLESS
+    }
+    return all(index in harmless for index, _ in one.sections.values())
+
+
+# --- tools ------------------------------------------------------------------------------------------
+
+
+def _compiler(scene: Scene) -> Iterator[Match]:
+    for one in files(scene):
+        entry = one.sections.get(".comment")
+        tools = [sorted(set(strings(side, ".comment"))) for side in one.sides]
+        if not entry or tools[0] == tools[1]:
+            continue
+        published, rebuilt = (shown(b"; ".join(names)) for names in tools)
+        # The strings are ends of a fact; that the code differs for it is a guess.
+        harmless = all(names for names in tools) and unloaded(scene, entry[1].path)
+        yield worded(entry, published, rebuilt, "proved", Severity.HARMLESS if harmless else Severity.INSPECT)
+        for name, other in one.sections.items():
+            if name in one.code() or one.follows_addresses(name):
+                yield worded(other, published, rebuilt, "likely", severity_of(scene, other[1].path, taken_apart=False))
+
+
+def _libc(scene: Scene) -> Iterator[Match]:
+    """Versions of glibc's symbols that only one side asks for: the other was linked with a libc that had none."""
+    for one in files(scene):
+        wants = [set(_GLIBC.findall(raw(side, ".dynstr"))) for side in one.sides]
+        if wants[0] == wants[1] or not wants[0] or not wants[1]:
+            continue
+        values = [b" ".join(sorted(mine - theirs)) or b"(none)" for mine, theirs in (wants, wants[::-1])]
+        for name in (".dynstr", ".gnu.version_r", ".gnu.version", ".dynsym"):
+            if name in one.sections:
+                yield match(one.sections[name], (values[0], values[1]), "likely", Severity.BEHAVIOUR)
+
+
+def _flags(scene: Scene) -> Iterator[Match]:
+    """Marks of branch protection (CET) in the code of one side only: other compiler flags, or another default."""
+    for one in files(scene):
+        counts = [sum(raw(side, name).count(_ENDBR) for name in one.code()) for side in one.sides]
+        noted = [".note.gnu.property" in side.named for side in one.sides]
+        if noted[0] == noted[1] and not elf_code.lopsided(*counts):
+            continue
+        words = [
+            f"{count} endbr64, {'with' if note else 'no'} .note.gnu.property"
+            for count, note in zip(counts, noted, strict=True)
+        ]
+        for name, entry in one.sections.items():
+            if name in one.code() or one.follows_addresses(name) or name == ".note.gnu.property":
+                severity = severity_of(scene, entry[1].path, taken_apart=False)
+                yield worded(entry, words[0], words[1], "likely", severity)
+
+
+def _layout(scene: Scene) -> Iterator[Match]:
+    """The same sections in another order in the file: another linker, or another linker script."""
+    for one in files(scene):
+        orders = [_placed(one, side) for side in (0, 1)]
+        if orders[0] == orders[1]:
+            yield from _padding(one)
+            continue
+        moved = next(at for at, (mine, other) in enumerate(zip(*orders, strict=True)) if mine != other)
+        words = [" ".join(order[moved : moved + 6]) for order in orders]
+        quiet = not one.code()
+        for entry in one.own:
+            yield worded(entry, words[0], words[1], "likely", Severity.INSPECT)
+        for name, entry in one.sections.items():
+            if (name == ".shstrtab" and _names_only(one)) or (quiet and one.follows_addresses(name)):
+                severity = severity_of(scene, entry[1].path, taken_apart=False)
+                yield worded(entry, words[0], words[1], "likely", severity)
+
+
+def _padding(one: Differing) -> Iterator[Match]:
+    """No section differs: the assembler or linker left other room between them."""
+    if not one.sections:
+        for entry in one.own:
+            yield worded(entry, entry[1].published.value, entry[1].rebuilt.value, "possible", Severity.INSPECT)
+
+
+def _names_only(one: Differing) -> bool:
+    """Whether the table of section names holds the same names, but for sections that only one side has."""
+    names = [set(strings(side, ".shstrtab")) for side in one.sides]
+    alone = {name.encode() for name in one.published.named.keys() ^ one.rebuilt.named.keys()}
+    return all(len(strings(side, ".shstrtab")) == len(own) for side, own in zip(one.sides, names, strict=True)) and (
+        names[0] ^ names[1] <= alone
+    )
+
+
+def _placed(one: Differing, which: int) -> list[str]:
+    """Names of the sections both sides have, in the order of their headers."""
+    side, other = one.sides[which], one.sides[1 - which]
+    return [name for name in side.named if name in other.named]
+
+
+def _rules() -> Iterable[Rule]:
+    inspect, behaviour, harmless = Severity.INSPECT, Severity.BEHAVIOUR, Severity.HARMLESS
+    make = partial(Rule, changes=())
+    tools = "Build with the versions of compiler, linker and header packages that the publisher had"
+    yield make(
+        id="build-id",
+        title="build-id of the linked file",
+        severity=harmless,
+        match=_build_ids,
+        fix=f"It follows from what was linked: remove the other causes. If there are none: {tools.lower()}.",
+    )
+    yield make(
+        id="debuglink",
+        title="link to the separate debug file",
+        severity=harmless,
+        match=_links,
+        fix="It follows from the debug information that was split off: make that the same first.",
+    )
+    yield make(
+        id="debug-info",
+        title="only what was stripped after linking differs",
+        severity=inspect,
+        match=_debug_info,
+        fix=f"{tools}: lines and declarations of every header end up in the debug information, and in the build-id.",
+    )
+    yield make(
+        id="compiler-version",
+        title="another compiler or linker",
+        severity=behaviour,
+        match=_compiler,
+        fix="Build with the compiler that the published .comment names.",
+        changes=environment("package:gcc", "the version the published .comment names"),
+    )
+    yield make(
+        id="libc-version",
+        title="linked with another C library",
+        severity=behaviour,
+        match=_libc,
+        fix="Build with the libc6-dev the publisher had: one side asks for symbol versions the other's libc lacks.",
+        changes=environment("package:libc6-dev", "one with the symbol versions of the published file"),
+    )
+    yield make(
+        id="compiler-flags",
+        title="another set of compiler flags",
+        severity=behaviour,
+        match=_flags,
+        fix="Build with the flags of the publisher (dpkg-buildflags of that time, or the compiler's old default).",
+        changes=environment("package:dpkg-dev", "one whose flags have, or lack, -fcf-protection"),
+    )
+    yield make(
+        id="linker-layout",
+        title="the linker laid sections out in another order",
+        severity=inspect,
+        match=_layout,
+        fix="Build with the binutils the publisher had.",
+        changes=environment("package:binutils", "the version of the published build"),
+    )
+    yield make(
+        id="symbol-order",
+        title="objects linked in another order",
+        severity=behaviour,
+        match=elf_code.order,
+        fix="Sort the list of objects before linking: $(sort $(wildcard *.c)), or name them one by one.",
+        changes=project("Makefile", "$(sort $(wildcard *.c)) in place of $(wildcard *.c) or find"),
+    )
+    yield make(
+        id="libc-startfiles",
+        title="start code of another C library",
+        severity=behaviour,
+        match=elf_code.startfiles,
+        fix="Build with the libc6-dev the publisher had: crt1.o and crti.o come from it.",
+        changes=environment("package:libc6-dev", "the version of the published build"),
+    )
+    yield make(
+        id="code-generation",
+        title="the compiler gave other code",
+        severity=behaviour,
+        match=elf_code.generation,
+        fix=f"{tools}; then look at flags, generated sources, and optimisation that depends on time or memory.",
+    )
+    yield make(
+        id="march-native",
+        title="code for another processor",
+        severity=behaviour,
+        match=elf_code.native,
+        fix="Name the processor: -march=x86-64 in place of -march=native.",
+        changes=project("CFLAGS", "-march=x86-64"),
+    )
+
+
+RULES: tuple[Rule, ...] = tuple(_rules())

@@ -1,0 +1,254 @@
+"""Causes in what surrounds a build: who builds, on which machine, in which folder, locale, zone and shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from rebuilder.explain.causes import Confidence, Match, Rule, Scene, orders, paths, times
+from rebuilder.explain.causes.shapes import Shape, environment, project, rule
+
+_HOST = re.compile(rb"(?<![\w.-])[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,62}){0,5})(?![\w-])")
+_HOST_WORD = re.compile(rb"(?i)host ?(?:name)?|\bnode\b|machine|built (?:on|by|at)|@|\bon\b")
+_USER_WORD = re.compile(rb"(?i)user(?:name)?|logname|built by|compiled by|\bby\b|author|owner|@|packager|maintainer")
+_NAME = re.compile(rb"(?<![\w.-])[A-Za-z_][A-Za-z0-9_.-]{0,62}(?![\w])")
+_VARIABLE = re.compile(rb"(?<![A-Za-z0-9_])[A-Z_][A-Z0-9_]{1,60}(?:=| ?: |\": ?\")[^\n\"]{0,1000}")
+_KNOWN = frozenset(
+    b"PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM PWD OLDPWD MAIL DISPLAY HOSTNAME MAKEFLAGS MAKELEVEL "
+    b"CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS DEB_BUILD_OPTIONS SSH_CLIENT XDG_RUNTIME_DIR PYTHONPATH LD_LIBRARY_PATH".split()
+)
+_CPU = re.compile(
+    rb"(?<![\w-])-j ?[0-9]{1,4}(?![0-9])|parallel=[0-9]{1,4}|--jobs[= ][0-9]{1,4}"
+    rb"|(?i:n?(?:proc|cpu|core|thread|job|worker)(?:s|_count|_num)?)\w{0,12}[\"']?\s?[:= ]\s?[0-9]{1,4}(?![0-9])"
+    rb"|-flto=[0-9]{1,4}(?![0-9])"
+)
+_KERNEL = re.compile(
+    rb"#[0-9]{1,4}(?:~[\w.~-]{1,40})? SMP[ \w:.,()+~-]{0,80}"
+    rb"|(?<![\w.])[2-9]\.[0-9]{1,3}\.[0-9]{1,4}(?:-rc[0-9]+)?(?:[-+][A-Za-z0-9_.+~-]{1,60})?(?![\w])"
+    rb"|(?<![\w])(?:x86_64|i[3-6]86|aarch64|armv[5-8]\w{0,3}|riscv64|ppc64(?:le)?|s390x)(?![\w])"
+)
+_KERNEL_TAIL = re.compile(
+    rb"(?:amd64|generic|arm64|cloud|lts|aws|azure|gcp|virt|server|desktop|rpi|fc[0-9]+|el[0-9]+|pve|zen|arch)"
+)
+_FOREIGN = (
+    b"Januar Februar Mai Juni Juli Oktober Dezember Mittwoch janvier mars avril mai juin juillet septembre "
+    b"octobre novembre enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre "
+    b"jaanuar veebruar aprill oktoober detsember Okt Dez Mrz janv juil lundi mardi mercredi jeudi vendredi"
+).split()
+_ENGLISH = (
+    b"January February March April May June July August September October November December Monday Tuesday "
+    b"Wednesday Thursday Friday Saturday Sunday Jan Feb Mar Apr Jun Jul Aug Sep Oct Nov Dec Mon Tue Wed Thu Fri Sat Sun"
+).split()
+#: Longer ones first: `Jan` is how `January` starts.
+_WORDS = sorted(sorted({*_FOREIGN, *_ENGLISH}), key=len, reverse=True)
+#: What a locale writes in its own way: quotes, decimal marks, names of months and days.
+_LOCAL = re.compile(
+    rb"[0-9]{1,12}[.,][0-9]{1,6}|\xe2\x80[\x98\x99\x9a\x9c\x9d\x9e]|\xc2[\xab\xbb]\xc2?\xa0?|['\"`]{1,2}"
+    rb"|(?<![A-Za-z])(?:" + b"|".join(_WORDS) + rb")(?![A-Za-z])\.?"
+)
+
+
+def _host(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
+    ours = scene.surroundings.hostname.encode()
+    if (
+        ours
+        and other.partition(b".")[0] == ours.partition(b".")[0]
+        and one.partition(b".")[0] != other.partition(b".")[0]
+    ):
+        return "likely"
+    return None
+
+
+def _user(scene: Scene, _: bytes, other: bytes) -> Confidence | None:
+    return "likely" if scene.surroundings.user and other == scene.surroundings.user.encode() else None
+
+
+def _after(word: re.Pattern[bytes], value: str) -> re.Pattern[bytes]:
+    """A value that a word announces: both together, so that the word must be on both sides."""
+    return re.compile(
+        rb"(?:" + word.pattern.replace(b"(?i)", b"") + rb")[\"']?\s?[:= ]?\s?[\"']?" + value.encode(), re.IGNORECASE
+    )
+
+
+def _announced(word: re.Pattern[bytes], scene: Scene, one: bytes, other: bytes) -> Confidence | None:
+    """The words before the value are the same; the value is one of a machine or a person, not a number."""
+    left, right = word.match(one), word.match(other)
+    if left is None or right is None or left.group() != right.group():
+        return None
+    values = [side[found.end() :].strip(b" :='\"") for side, found in ((one, left), (other, right))]
+    if any(len(value) < 3 or value.isdigit() for value in values):
+        return None
+    known = (scene.surroundings.hostname.encode(), scene.surroundings.user.encode())
+    return "likely" if values[1] in known else "possible"
+
+
+def _variable(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
+    name, value = _split(one)
+    theirs, ours = _split(other)
+    if name != theirs or value == ours:
+        return None
+    if ours and scene.surroundings.environment.get(name.decode(), "").encode() == ours:
+        return "likely"
+    return "possible" if name in _KNOWN or name.startswith(b"LC_") else None
+
+
+def _split(text: bytes) -> tuple[bytes, bytes]:
+    found = re.match(rb"([A-Z_][A-Z0-9_]*)(?:=| ?: |\": ?\")", text)
+    return (found.group(1), text[found.end() :]) if found else (b"", b"")
+
+
+def _cpus(_: Scene, one: bytes, other: bytes) -> Confidence | None:
+    """The same words, and two counts that a machine can have."""
+    left, right = one.rstrip(b"0123456789"), other.rstrip(b"0123456789")
+    counts = [int(side[len(words) :]) for side, words in ((one, left), (other, right))]
+    if left != right or not all(0 < count <= 4096 for count in counts):
+        return None
+    return "likely"
+
+
+def _kernel(_: Scene, one: bytes, other: bytes) -> Confidence | None:
+    if one.startswith(b"#") != other.startswith(b"#"):
+        return None
+    if one.startswith(b"#") or any(_KERNEL_TAIL.search(side) for side in (one, other)):
+        return "likely"
+    # A bare version number is anybody's; 2.6.x is what setarch says.
+    return (
+        "likely"
+        if b"2.6." in (one[:4], other[:4])
+        else "possible"
+        if one[:1].isalpha() and other[:1].isalpha()
+        else None
+    )
+
+
+def _locale(_: Scene, one: bytes, other: bytes) -> Confidence | None:
+    if one[:1].isdigit() and other[:1].isdigit():
+        return "possible" if one.replace(b",", b".") == other.replace(b",", b".") else None
+    marks = [side[:1] in b"'\"`" for side in (one, other)]
+    curly = [side[:1] in (b"\xe2", b"\xc2") for side in (one, other)]
+    if any(curly) and all(mark or curl for mark, curl in zip(marks, curly, strict=True)):
+        return "possible"
+    words = [side.rstrip(b".") for side in (one, other)]
+    if (words[0] in _ENGLISH) != (words[1] in _ENGLISH) and any(word in _FOREIGN for word in words):
+        return "possible"
+    return None
+
+
+def _rules() -> tuple[Rule, ...]:
+    who = "Leave it out, or take it from the source"
+    host = _after(_HOST_WORD, _HOST.pattern.decode())
+    user = _after(_USER_WORD, _NAME.pattern.decode())
+    shapes = [
+        Shape(
+            id="hostname",
+            title="the name of the machine it was built on",
+            pattern=_HOST,
+            judge=_host,
+            fix=f"{who}: no uname -n, no hostname.",
+            variations=frozenset({"hostname"}),
+            changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
+        ),
+        Shape(
+            id="hostname",
+            title="the name of the machine it was built on",
+            pattern=host,
+            judge=partial(_announced, _HOST_WORD),
+            fix=f"{who}: no uname -n, no hostname.",
+            changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
+        ),
+        Shape(
+            id="username",
+            title="the user who built it",
+            pattern=_NAME,
+            judge=_user,
+            fix=f"{who}: no whoami, no $USER.",
+            variations=frozenset({"user"}),
+            changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
+        ),
+        Shape(
+            id="username",
+            title="the user who built it",
+            pattern=user,
+            judge=partial(_announced, _USER_WORD),
+            fix=f"{who}: no whoami, no $USER.",
+            changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
+        ),
+        Shape(
+            id="environment-variable",
+            title="a variable of the environment",
+            pattern=_VARIABLE,
+            judge=_variable,
+            fix="Do not write the environment out; build with it cleared (env -i) and set what is needed.",
+            variations=frozenset({"environment", "path-variable"}),
+            changes=(
+                *environment("variable:NAME", "the publisher's value"),
+                *project("what writes it", "no environment"),
+            ),
+        ),
+        Shape(
+            id="cpu-count",
+            title="how many processors the machine has",
+            pattern=_CPU,
+            judge=_cpus,
+            fix="Do not write the number of jobs out; split work in a number of pieces that is fixed.",
+            variations=frozenset({"cpu-count"}),
+            changes=(
+                *environment("cpus", "as many as the publisher had"),
+                *project("what writes it", "no nproc, no -jN"),
+            ),
+        ),
+        Shape(
+            id="kernel-version",
+            title="the kernel it was built on",
+            pattern=_KERNEL,
+            judge=_kernel,
+            fix="Leave uname out of what is written.",
+            variations=frozenset({"kernel"}),
+            changes=(
+                *environment("kernel", "the publisher's (setarch --uname-2.6)"),
+                *project("what writes it", "no uname"),
+            ),
+        ),
+        Shape(
+            id="locale-messages",
+            title="words, quotes and decimal marks of another locale",
+            pattern=_LOCAL,
+            judge=_locale,
+            fix="Build with LC_ALL=C.UTF-8.",
+            variations=frozenset({"locale"}),
+            changes=(*environment("locale", "C.UTF-8, or the publisher's"), *project("the build", "LC_ALL=C.UTF-8")),
+        ),
+    ]
+    return tuple(rule(shape) for shape in shapes)
+
+
+def _merged(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Rules of one id, in order, as one: what the first says of a finding counts."""
+    grouped: dict[str, list[Rule]] = {}
+    for one in rules:
+        grouped.setdefault(one.id, []).append(one)
+    return tuple(same[0] if len(same) == 1 else _both(same) for same in grouped.values())
+
+
+def _both(same: list[Rule]) -> Rule:
+    def match(scene: Scene) -> Iterator[Match]:
+        seen: set[int] = set()
+        for one in same:
+            for found in one.match(scene):
+                if found.finding not in seen:
+                    seen.add(found.finding)
+                    yield found
+
+    first = same[0]
+    return Rule(
+        id=first.id,
+        title=first.title,
+        severity=first.severity,
+        fix=first.fix,
+        match=match,
+        changes=first.changes,
+    )
+
+
+RULES: tuple[Rule, ...] = (*paths.RULES, *times.RULES, *_merged(_rules()), *orders.RULES)

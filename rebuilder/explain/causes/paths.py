@@ -1,0 +1,159 @@
+"""Causes in paths and dates that a compiler, a linker or a script put into what it wrote."""
+
+from __future__ import annotations
+
+import re
+
+from rebuilder.explain.causes import Confidence, Rule, Scene
+from rebuilder.explain.causes.shapes import Judge, Shape, environment, project, rule
+from rebuilder.findings import MemberPath
+
+#: A path of at least two steps, as it stands in text.
+_PATH = re.compile(rb"(?<![\w.~])/(?:[\w.+~@%:-]{1,255}/){0,60}[\w.+~@%:-]{1,255}/?")
+_FOLDERS = re.compile(
+    rb"/(?:build|builddir|buildd|tmp|var/tmp|home|root|usr/src|src|work|workspace|srv|mnt|opt/build|Users)(?:/|$)"
+)
+_HOME = re.compile(rb"/(?:home|Users)/[^/]+|/root|/nonexistent[^\s]*")
+_SWITCH = re.compile(rb"GNU (?:C|C\+\+|AS|Fortran|Ada)|clang version|\s-[fmOgWDI]")
+_DATE_MACRO = re.compile(
+    rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123][0-9] (?:19|20)[0-9]{2}|(?<![0-9:])[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?![0-9:])"
+)
+
+
+def _path(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
+    """Two folders of a build: ours is known, or both are where builds are made, or what is below them is the same."""
+    ours = scene.surroundings.path.rstrip("/").encode()
+    if len(ours) > 2 and (other + b"/").startswith(ours + b"/") and not (one + b"/").startswith(ours + b"/"):
+        return "likely"
+    if _FOLDERS.match(one) or _FOLDERS.match(other):
+        below = one.rpartition(b"/")[2] == other.rpartition(b"/")[2] != b""
+        return "likely" if below or (_FOLDERS.match(one) and _FOLDERS.match(other)) else "possible"
+    return None
+
+
+def _home(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
+    left, right = _HOME.match(one), _HOME.match(other)
+    if not left or not right or left.group() == right.group():
+        return None
+    ours = scene.surroundings.environment.get("HOME", "").encode()
+    same = one[left.end() :] == other[right.end() :]
+    return "likely" if same and (not ours or right.group() == ours) else "possible"
+
+
+def _in(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+_DYNAMIC = _in(".dynstr", ".dynamic")
+_DEBUG = _in(".debug_str", ".debug_line", ".debug_line_str", ".debug_info", ".debug_macro")
+_PRODUCER = _in(".debug_str", ".debug_info", ".GCC.command.line", ".comment")
+_MAP = "-ffile-prefix-map=OLD=NEW"
+
+
+def _rodata(_: MemberPath, section: str) -> bool:
+    return section.startswith((".rodata", ".data"))
+
+
+def _text(_: MemberPath, section: str) -> bool:
+    return not section
+
+
+def _switches(pattern: re.Pattern[bytes], judge: Judge, section: frozenset[str], **words: str) -> Rule:
+    """A value among a compiler's switches: the spot has to be a command line."""
+    return rule(
+        Shape(
+            id="build-path-producer",
+            pattern=pattern,
+            judge=judge,
+            where=lambda _, name: name in section,
+            variations=frozenset({"build-path"}),
+            changes=environment("path", "the folder the publisher built in"),
+            **words,
+        )
+    )
+
+
+def _path_rule(name: str, title: str, where: object, fix: str, target: str, text: str) -> Rule:
+    return rule(
+        Shape(
+            id=name,
+            title=title,
+            pattern=_PATH,
+            judge=_path,
+            where=where,  # type: ignore[arg-type]
+            fix=fix,
+            variations=frozenset({"build-path"}),
+            changes=(*environment("path", "the folder the publisher built in"), *project(target, text)),
+        )
+    )
+
+
+#: A path that stands in a switch: nothing else of the line may differ.
+_IN_SWITCH = re.compile(rb"(?<=[=\s])/(?:[\w.+~@%:-]{1,255}/){0,60}[\w.+~@%:-]{1,255}/?")
+
+RULES: tuple[Rule, ...] = (
+    _path_rule(
+        "build-path-rodata",
+        "the folder it was built in, as text of the program",
+        _rodata,
+        "Build in the same folder, or compile with -ffile-prefix-map (it covers __FILE__ and assert).",
+        "CFLAGS",
+        _MAP,
+    ),
+    _path_rule(
+        "build-path-dwarf",
+        "the folder it was built in, in debug information",
+        lambda _, name: name in _DEBUG,
+        "Build in the same folder, or compile with -ffile-prefix-map (for assembly: as --debug-prefix-map).",
+        "CFLAGS",
+        _MAP,
+    ),
+    _switches(
+        _IN_SWITCH,
+        _path,
+        _PRODUCER,
+        title="the folder it was built in, among the compiler's recorded switches",
+        fix="Build in the same folder, or do not record switches (-gno-record-gcc-switches).",
+    ),
+    _path_rule(
+        "build-path-rpath",
+        "the folder it was built in, as a place to look for libraries",
+        lambda _, name: name in _DYNAMIC,
+        "Do not leave an rpath of the build tree: -DCMAKE_SKIP_RPATH=ON, chrpath -d.",
+        "LDFLAGS",
+        "no -Wl,-rpath of a folder of the build",
+    ),
+    _path_rule(
+        "build-path-text",
+        "the folder it was built in, in a text",
+        _text,
+        "Build in the same folder, or write paths relative to the file or to the installed prefix.",
+        "the script that writes it",
+        "a relative path",
+    ),
+    rule(
+        Shape(
+            id="home",
+            title="somebody's home folder",
+            pattern=_PATH,
+            judge=_home,
+            fix="Build with HOME set to a folder that is not there (/nonexistent).",
+            variations=frozenset({"home"}),
+            changes=environment("variable:HOME", "/nonexistent"),
+        )
+    ),
+    rule(
+        Shape(
+            id="date-macro",
+            title="date or time of compilation (__DATE__, __TIME__)",
+            pattern=_DATE_MACRO,
+            where=lambda _, name: name.startswith((".rodata", ".data")),
+            fix="Set SOURCE_DATE_EPOCH (GCC and clang take it), or remove the macros; -Werror=date-time finds them.",
+            variations=frozenset({"clock"}),
+            changes=(
+                *environment("variable:SOURCE_DATE_EPOCH", "seconds of the last change of the source"),
+                *project("the source", "no __DATE__ or __TIME__"),
+            ),
+        )
+    ),
+)
