@@ -83,7 +83,7 @@ class Workshop:
     def source_of(self, project: str) -> Path:
         """The folder with the project's source: a fetched one, or one of ``made/``."""
         for (kind, key), folder in self.sources.items():
-            if kind != "wheel" and key.split("==")[0].replace("_", "-") == project:
+            if kind not in ("wheel", "binary") and key.split("==")[0].replace("_", "-") == project:
                 return folder
         made = HERE / "made" / project
         if not made.is_dir():
@@ -145,11 +145,13 @@ class Workshop:
 
     def _startfiles(self) -> None:
         folder = self.cache / "startfiles"
+        package = next(path for (kind, _), path in self.sources.items() if kind == "binary")
         if not folder.is_dir():
             new = folder.with_suffix(".new")
             new.mkdir(exist_ok=True)
-            _must("docker", "run", "--rm", "--network=none", f"--volume={new}:/target", _tag("trixie"), "sh", "-c",
-                  "cp /usr/lib/*-linux-gnu/*crt[1in].o /target/")  # fmt: skip
+            script = "dpkg-deb -x /in/*.deb /x && cp /x/usr/lib/*/*crt[1in].o /x/usr/lib/*/libc_nonshared.a /target"
+            mounts = (f"--volume={new}:/target", f"--volume={package}:/in:ro")
+            _must("docker", "run", "--rm", "--network=none", *mounts, _tag("bookworm"), "sh", "-c", script)
             new.rename(folder)
 
 

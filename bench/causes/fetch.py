@@ -30,6 +30,8 @@ class Source:
     name: str
     version: str
     sha256: dict[str, str]
+    #: Of a binary package: the release of Debian that has it.
+    suite: str = ""
 
     @property
     def key(self) -> str:
@@ -62,7 +64,7 @@ def _fetch(source: Source, folder: Path, cache: Path) -> None:
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True, exist_ok=True)
     clients: dict[str, Callable[[Source, Path, Path], None]] = {
-        "sdist": _fetch_sdist, "wheel": _fetch_wheel, "npm": _fetch_npm, "debian": _fetch_debian,
+        "sdist": _fetch_sdist, "wheel": _fetch_wheel, "npm": _fetch_npm, "debian": _fetch_debian, "binary": _fetch_binary,
     }  # fmt: skip
     clients[source.kind](source, partial, cache)
     partial.rename(folder)
@@ -83,9 +85,15 @@ def _fetch_npm(source: Source, folder: Path, _cache: Path) -> None:
 
 
 def _fetch_debian(source: Source, folder: Path, cache: Path) -> None:
-    environment = os.environ | {"APT_CONFIG": str(_source_lists(cache))}
+    text = re.sub(r"(?m)^Types:.*$", "Types: deb-src", re.sub(r"(?m)^deb ", "deb-src ", debian_sources()))
     wanted = f"{source.name}={source.version}"
+    environment = _apt(cache / "apt" / "source", text)
     _run(["apt-get", "source", "-qq", "--download-only", "--only-source", wanted], folder, environment)
+
+
+def _fetch_binary(source: Source, folder: Path, cache: Path) -> None:
+    environment = _apt(cache / "apt" / source.suite, debian_sources(source.suite))
+    _run(["apt-get", "download", "-qq", f"{source.name}={source.version}"], folder, environment)
 
 
 def debian_sources(suite: str = "") -> str:
@@ -102,22 +110,25 @@ def debian_sources(suite: str = "") -> str:
     return re.sub(r"(?m)^Suites:.*$", f"Suites: {suite}", kept.split("\n\n")[0]) + "\n"
 
 
-def _source_lists(cache: Path) -> Path:
-    """A configuration of apt that knows source packages, with lists of its own below ``cache``."""
-    root = cache / "apt"
+def _apt(root: Path, text: str) -> dict[str, str]:
+    """An environment in which apt knows these sources only; its lists are fetched once, below ``root``."""
     config = root / "apt.conf"
     if not config.is_file():
         (root / "lists" / "partial").mkdir(parents=True, exist_ok=True)
         (root / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-        text = re.sub(r"(?m)^Types:.*$", "Types: deb-src", re.sub(r"(?m)^deb ", "deb-src ", debian_sources()))
-        end = "sources" if "Types:" in text else "list"
-        (root / f"src.{end}").write_text(text)
-        lines = [f'Dir::Etc::SourceList "{root}/src.{end}";', 'Dir::Etc::SourceParts "/dev/null";',
-                 f'Dir::State::Lists "{root}/lists";', f'Dir::Cache "{root}/cache";']  # fmt: skip
-        config.with_suffix(".new").write_text("\n".join(lines) + "\n")
-        _run(["apt-get", "update", "-qq"], root, os.environ | {"APT_CONFIG": str(config.with_suffix(".new"))})
-        config.with_suffix(".new").rename(config)
-    return config
+        listed = root / ("a.sources" if "Types:" in text else "a.list")
+        listed.write_text(text)
+        lines = (
+            f'Dir::Etc::SourceList "{listed}";',
+            'Dir::Etc::SourceParts "/dev/null";',
+            f'Dir::State::Lists "{root}/lists";',
+            f'Dir::Cache "{root}/cache";',
+        )
+        fresh = config.with_suffix(".new")
+        fresh.write_text("\n".join(lines) + "\n")
+        _run(["apt-get", "update", "-qq"], root, os.environ | {"APT_CONFIG": str(fresh)})
+        fresh.rename(config)
+    return os.environ | {"APT_CONFIG": str(config)}
 
 
 def _one_sdist(name: str, version: str, folder: Path) -> None:

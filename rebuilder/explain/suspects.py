@@ -2,25 +2,38 @@
 
 A published file was built with what the suite held on that day. A package that reached the suite later cannot have
 been there. Of those, the ones come first that put the most into this very file: the version the file itself names,
-then the headers that our own build's debug information lists.
+what a cause names, the headers that our own build's debug information lists, then compilers, and then whatever the
+source's Build-Depends name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rebuilder.findings import ArtifactExplanation, Change, Drift
+from rebuilder.findings import ArtifactExplanation, Cause, Change, Drift
 
 #: Packages that decide which bytes a compiler gives.
 _TOOLS = re.compile(r"(?:gcc|g\+\+|cpp|clang|rustc|golang|binutils|lib(?:gcc|stdc\+\+)-[0-9]+-dev)(?:$|-)")
 _UPDATE = re.compile(r"[+~]deb[0-9]+u[0-9]+")
-#: Causes that another version of a package may be behind.
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:-]{0,120}")
+#: Causes that another version of any package may be behind. Those that name a package count too.
 FROM_TOOLCHAIN = frozenset(
     {"build-id", "debuglink", "code-generation", "libc-startfiles", "compiler-version", "symbol-order", "debug-info"}
 )
+PACKAGE = "package:"
+#: Longest list that anybody gets to see, or that is looked for in a pool.
+MAX_SUSPECTS = 40
+
+
+@dataclass(frozen=True)
+class Older:
+    """A version that came before, and when it was uploaded, if its changelog says so."""
+
+    version: str
+    date: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +45,12 @@ class Package:
     #: The folder it lies in on the archive: packages of one source share it, and move together.
     source: str
     uploaded: datetime | None
-    #: Older versions, newest first.
-    older: tuple[str, ...]
+    #: Date of the newest index of the archive it came from: it was in the suite by then.
+    index: datetime
+    #: The source's Build-Depends name it.
+    asked_for: bool = False
+    #: Newest first; empty where its past was not looked up, or is not known.
+    older: tuple[Older, ...] = ()
     headers: frozenset[str] = frozenset()
 
 
@@ -41,18 +58,32 @@ class Package:
 class Suspect:
     """Packages of one source to be taken back to an older version, and why these."""
 
-    cause: str
     packages: tuple[str, ...]
     version: str
     why: str
+    #: Findings that have to go if it is the cause; empty: all of them.
+    claims: tuple[int, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """The fix, as changes to the environment."""
         return tuple(
-            Change(where="environment", target=f"package:{name}={self.version}", text=f"{name} {self.version}")
+            Change(where="environment", target=f"{PACKAGE}{name}={self.version}", text=f"{name} {self.version}")
             for name in self.packages
         )
+
+
+def worth_a_look(explanation: ArtifactExplanation, packages: Iterable[Package], published: datetime) -> frozenset[str]:
+    """Names of the packages whose past and headers ``suspects`` would use: reading those costs time."""
+    named = {drift.package for drift in explanation.drift}
+    from_causes = _named_by_causes(explanation)
+    guess = _open(explanation)
+    return frozenset(
+        one.name
+        for one in packages
+        if one.name in named
+        or (_is_younger(one, published) and (one.name in from_causes or (guess and _counts(one))))
+    )
 
 
 def suspects(
@@ -60,39 +91,73 @@ def suspects(
     packages: Sequence[Package],
     *,
     published: datetime,
-    index: datetime,
-    included: frozenset[str],
+    included: frozenset[str] = frozenset(),
 ) -> tuple[Suspect, ...]:
-    """Likeliest first. ``published``: when the file was made; ``index``: the date of the suite's index that the
-    toolchain came from; ``included``: names of the headers that our own build read."""
-    named = [suspect for one in explanation.drift if (suspect := _named(one, packages))]
-    if not FROM_TOOLCHAIN & {cause.id for cause in explanation.causes}:
-        return tuple(named)
-    scored = []
-    for package in packages:
-        share = len(package.headers & included)
-        tool = bool(_TOOLS.match(package.name))
-        if package.older and (share or tool) and _is_younger(package, published, index):
-            scored.append((-share, not tool, package))
-    ranked = [_of(package, -share, packages) for share, _, package in sorted(scored, key=lambda one: one[:2])]
-    return tuple(dict.fromkeys([*named, *ranked]))
+    """Likeliest first. ``published``: when the file was made; ``included``: names of the headers that our own build
+    read."""
+    found = [*_stamped(explanation, packages, published), *_blamed(explanation, packages, published)]
+    if _open(explanation):
+        found += _guessed(packages, published, included)
+    first: dict[tuple[frozenset[str], str], Suspect] = {}
+    for one in found:
+        first.setdefault((frozenset(one.packages), one.version), one)
+    return tuple(first.values())[:MAX_SUSPECTS]
 
 
-def _named(drift: Drift, packages: Iterable[Package]) -> Suspect | None:
-    """The file names the version it was made with."""
-    for package in packages:
-        if drift.package == package.name:
-            fitting = [version for version in package.older if upstream(version) == drift.published]
-            exact = [version for version in package.older if version == drift.published]
-            if fitting or exact:
-                why = f"the published file was made with {drift.tool} {drift.published}, ours with {drift.rebuilt}"
-                return Suspect(
-                    cause="toolchain-version",
-                    packages=_siblings(package, packages),
-                    version=(exact or fitting)[0],
-                    why=why,
-                )
-    return None
+def _open(explanation: ArtifactExplanation) -> bool:
+    """Whether something is left that any package may be behind: unexplained, only guessed at, or typical of one."""
+    return bool(explanation.unexplained) or any(
+        cause.id in FROM_TOOLCHAIN or cause.confidence == "possible" or _packages_of(cause)
+        for cause in explanation.causes
+    )
+
+
+def _packages_of(cause: Cause) -> tuple[str, ...]:
+    """Packages whose version a cause's own fix changes."""
+    targets = (change.target for change in cause.changes if change.where == "environment")
+    return tuple(target.removeprefix(PACKAGE).partition("=")[0] for target in targets if target.startswith(PACKAGE))
+
+
+def _named_by_causes(explanation: ArtifactExplanation) -> dict[str, tuple[int, ...]]:
+    """Package -> findings that the causes which name it claim; the likeliest cause's package first."""
+    found: dict[str, set[int]] = {}
+    for cause in explanation.causes:
+        for name in _packages_of(cause):
+            found.setdefault(name, set()).update(cause.findings)
+    return {name: tuple(sorted(findings)) for name, findings in found.items()}
+
+
+# --- the file names the version -----------------------------------------------------------------
+
+
+def _stamped(
+    explanation: ArtifactExplanation, packages: Sequence[Package], published: datetime
+) -> Iterator[Suspect]:
+    """Tools that left a trace of their version in the published file. The exact ones first."""
+    claims = _named_by_causes(explanation)
+    by_name = {one.name: one for one in packages}
+    told = [(drift, by_name[drift.package]) for drift in explanation.drift if drift.package in by_name]
+    versions = [(drift, package, _version_named(drift, package)) for drift, package in told]
+    for drift, package, version in versions:
+        if version:
+            why = f"the published file was made with {drift.tool} {drift.published}, ours with {drift.rebuilt}"
+            yield _suspect(package, version, why, packages, claims.get(package.name, ()))
+    for drift, package, version in versions:
+        if not version and _is_younger(package, published) and (older := _at(package, published)):
+            why = f"by {drift.tool}: the published file {drift.published}, ours {drift.rebuilt}"
+            yield _suspect(package, older, why, packages, claims.get(package.name, ()))
+
+
+def _version_named(drift: Drift, package: Package) -> str:
+    """The Debian version for what the file says: by the package's own past; else the very words, if our own file's
+    words are the version of our package."""
+    past = [one.version for one in package.older]
+    exact = [version for version in past if version == drift.published]
+    fitting = [version for version in past if upstream(version) == drift.published]
+    if exact or fitting:
+        return (exact or fitting)[0]
+    ours = drift.rebuilt in (package.version, upstream(package.version))
+    return drift.published if ours and _VERSION.fullmatch(drift.published) else ""
 
 
 def upstream(version: str) -> str:
@@ -100,19 +165,65 @@ def upstream(version: str) -> str:
     return _UPDATE.split(version.partition(":")[2] or version)[0].rpartition("-")[0] or _UPDATE.split(version)[0]
 
 
-def _is_younger(package: Package, published: datetime, index: datetime) -> bool:
+# --- a cause names the package, or nothing does ---------------------------------------------------
+
+
+def _blamed(explanation: ArtifactExplanation, packages: Sequence[Package], published: datetime) -> Iterator[Suspect]:
+    by_name = {one.name: one for one in packages}
+    for cause in explanation.causes:
+        for name in _packages_of(cause):
+            package = by_name.get(name)
+            if package and _is_younger(package, published) and (older := _at(package, published)):
+                why = f"{_younger_words(package)}; the cause {cause.id} names it"
+                yield _suspect(package, older, why, packages, cause.findings)
+
+
+def _guessed(packages: Sequence[Package], published: datetime, included: frozenset[str]) -> Iterator[Suspect]:
+    scored = []
+    for package in packages:
+        share = len(package.headers & included)
+        tool = bool(_TOOLS.match(package.name))
+        if (share or tool or package.asked_for) and _is_younger(package, published):
+            scored.append((-share, not tool, package.name, package))
+    for share, not_tool, _, package in sorted(scored, key=lambda one: one[:3]):
+        if older := _at(package, published):
+            what = (
+                f"our build read {-share} of its headers" if share else
+                "the source's Build-Depends name it" if not_tool else "it decides what a compiler gives"
+            )  # fmt: skip
+            yield _suspect(package, older, f"{_younger_words(package)}; {what}", packages)
+
+
+def _counts(package: Package) -> bool:
+    return package.asked_for or brings_headers(package.name) or bool(_TOOLS.match(package.name))
+
+
+def brings_headers(name: str) -> bool:
+    """Whether a package of that name may put headers where a compiler finds them."""
+    return name.endswith("-dev") or "-dev-" in name
+
+
+def _is_younger(package: Package, published: datetime) -> bool:
     """Whether it reached the suite after the file was made: uploaded later, or an update that a later index brought."""
     if package.uploaded is not None and package.uploaded > published:
         return True
-    return bool(_UPDATE.search(package.version)) and index > published
+    return bool(_UPDATE.search(package.version)) and package.index > published
 
 
-def _of(package: Package, share: int, packages: Iterable[Package]) -> Suspect:
-    read = f"; our build read {share} of its headers" if share else ""
-    why = f"{package.name} {package.version} reached the suite after the file was published{read}"
-    return Suspect(
-        cause="toolchain-version", packages=_siblings(package, packages), version=package.older[0], why=why
-    )
+def _younger_words(package: Package) -> str:
+    return f"{package.name} {package.version} reached the suite after the file was published"
+
+
+def _at(package: Package, published: datetime) -> str:
+    """The version the suite had when the file was made, as far as the changelog goes back: else the oldest it has."""
+    fitting = [one.version for one in package.older if one.date is None or one.date <= published]
+    return (fitting or [one.version for one in package.older[-1:]] or [""])[0]
+
+
+def _suspect(
+    package: Package, version: str, why: str, packages: Iterable[Package], claims: tuple[int, ...] = ()
+) -> Suspect:
+    return Suspect(packages=_siblings(package, packages), version=version, why=why, claims=claims)
 
 
 def _siblings(package: Package, packages: Iterable[Package]) -> tuple[str, ...]:

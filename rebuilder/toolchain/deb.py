@@ -74,9 +74,9 @@ def control_fields(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def data(path: Path) -> Iterator[tarfile.TarFile]:
-    """The data archive, to be walked once in order. Raises ``Malformed``."""
-    with _archive(path, "data.tar", MAX_DATA_BYTES) as archive:
+def data(path: Path, *, limit: int = MAX_DATA_BYTES) -> Iterator[tarfile.TarFile]:
+    """The data archive, to be walked once in order; it may unpack to ``limit`` bytes. Raises ``Malformed``."""
+    with _archive(path, "data.tar", limit) as archive:
         yield archive
 
 

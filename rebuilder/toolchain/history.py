@@ -1,4 +1,7 @@
-"""What a package says of its own past, and which headers it brings: read from its `.deb`, checked by digest before."""
+"""What a package says of its own past, and which headers it brings: read from its `.deb`, checked by digest before.
+
+Everything is bounded: a `.deb` that is damaged, or that unpacks to far more than a package does, just has no past.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,23 @@ import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from rebuilder.toolchain import deb
 
-MAX_CHANGELOG_BYTES = 16 * 1024**2
+MAX_DATA_BYTES = 2 * 1024**3
+MAX_MEMBERS = 200_000
+MAX_CHANGELOG_BYTES = 4 * 1024**2
+MAX_LINE = 2048
+MAX_UPLOADS = 1000
 MAX_HEADERS = 20_000
-_ENTRY = re.compile(r"^([a-z0-9][a-z0-9+.-]*) \(([^()\s]{1,128})\) ")
-_SIGNED = re.compile(r"^ -- .*?  (.{10,60})$")
+_PLACE = re.compile(r"(?:\./)?usr/share/doc/[^/]+/changelog(?:\.Debian)?\.gz")
+_ENTRY = re.compile(rb"([a-z0-9][a-z0-9+.-]*) \(([A-Za-z0-9.+~:-]{1,128})\) ")
+_SIGNED = re.compile(rb" -- [^\n]*?>  ?([^\n]{10,60})$")
+_AR_TIME = slice(24, 36)
+_REBUILD = re.compile(r"\+b([1-9])\Z")
 
 
 @dataclass(frozen=True)
@@ -28,57 +38,91 @@ class Upload:
     date: datetime | None
 
 
-def uploads(package: Path) -> tuple[Upload, ...]:
-    """The entries of the package's own changelog, newest first; as many as it was shipped with. Empty if it has none,
-    or one that cannot be read."""
-    try:
-        with deb.data(package) as archive:
-            for member in archive:
-                if re.fullmatch(r"(?:\./)?usr/share/doc/[^/]+/changelog(?:\.Debian)?\.gz", member.name):
-                    text = _unpacked(archive, member)
-                    if "changelog.Debian" in member.name or " -- " in text[:20000]:
-                        return tuple(_entries(text))
-    except (deb.Malformed, OSError, EOFError, gzip.BadGzipFile):
-        pass
-    return ()
+@dataclass(frozen=True)
+class History:
+    """The entries of a package's changelog, newest first, and the names (without folders) of its C headers."""
+
+    uploads: tuple[Upload, ...] = ()
+    headers: frozenset[str] = frozenset()
 
 
-def headers(package: Path) -> frozenset[str]:
-    """Names (without folders) of the C headers a package puts below ``/usr/include``."""
-    found: set[str] = set()
+def history(package: Path, *, with_headers: bool = False) -> History:
+    """One pass over a package, ended as soon as all is known. Empty for one that cannot be read."""
+    uploads: tuple[Upload, ...] = ()
+    headers: set[str] = set()
     try:
-        with deb.data(package) as archive:
-            for member in archive:
+        with deb.data(package, limit=MAX_DATA_BYTES) as archive:
+            for number, member in enumerate(archive):
+                if number >= MAX_MEMBERS or (uploads and not with_headers):
+                    break
                 name = member.name.removeprefix("./")
                 if name.startswith("usr/include/") and name.endswith((".h", ".hpp", ".hh")):
-                    found.add(name.rpartition("/")[2])
-                if len(found) >= MAX_HEADERS:
-                    break
-    except deb.Malformed:
+                    if len(headers) < MAX_HEADERS:
+                        headers.add(name.rpartition("/")[2])
+                elif not uploads and _PLACE.fullmatch(member.name):
+                    uploads = tuple(_entries(archive, member))
+    except (deb.Malformed, OSError, EOFError, gzip.BadGzipFile):
         pass
-    return frozenset(found)
+    return History(uploads, frozenset(headers))
 
 
-def _unpacked(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+def older(uploads: tuple[Upload, ...], version: str) -> tuple[Upload, ...]:
+    """What came before ``version``, newest first. A binary-only rebuild came before by its number; a package that is
+    not numbered like its source has no past that could be asked for."""
+    rebuild = _REBUILD.search(version)
+    base = _REBUILD.sub("", version)
+    known = [one.version for one in uploads]
+    if base not in known:
+        return ()
+    at = known.index(base)
+    before = [f"{base}+b{number}" for number in range(int(rebuild[1]) - 1, 0, -1)] if rebuild else []
+    own = [base] if rebuild else []
+    found = (*(Upload(uploads[at].source, one, uploads[at].date) for one in (*before, *own)), *uploads[at + 1 :])
+    return tuple({one.version: one for one in reversed(found) if one.version != version}.values())[::-1]
+
+
+def made(package: Path) -> datetime | None:
+    """When a package was made, by the header of its own archive, which has its changelog's date."""
+    try:
+        with package.open("rb") as file:
+            head = file.read(68)
+    except OSError:
+        return None
+    text = head[_AR_TIME].strip()
+    if not head.startswith(b"!<arch>\n") or not text.isdigit() or not int(text):
+        return None
+    return datetime.fromtimestamp(min(int(text), 2**33), UTC)
+
+
+def _entries(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[Upload]:
+    head: tuple[str, str] | None = None
+    found = 0
+    for line in _lines(archive, member):
+        if match := _ENTRY.match(line):
+            head = match[1].decode("ascii"), match[2].decode("ascii")
+        elif head and (match := _SIGNED.match(line)):
+            yield Upload(*head, _date(match[1].decode("ascii", "replace")))
+            head = None
+            found += 1
+            if found >= MAX_UPLOADS:
+                return
+
+
+def _lines(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    """The first lines of a packed text; what is longer than any changelog's line comes in pieces."""
     stream = archive.extractfile(member) if member.isreg() else None
     if stream is None:
-        return ""
+        return
+    left = MAX_CHANGELOG_BYTES
     with gzip.GzipFile(fileobj=stream) as plain:
-        return plain.read(MAX_CHANGELOG_BYTES).decode("utf-8", "replace")
-
-
-def _entries(text: str) -> Iterator[Upload]:
-    head: tuple[str, str] | None = None
-    for line in text.split("\n"):
-        if match := _ENTRY.match(line):
-            head = match[1], match[2]
-        elif head and (match := _SIGNED.match(line)):
-            yield Upload(*head, _date(match[1]))
-            head = None
+        while left > 0 and (line := plain.readline(min(left, MAX_LINE))):
+            left -= len(line)
+            yield line.rstrip(b"\r\n")
 
 
 def _date(text: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(text.strip())
-    except (ValueError, TypeError, IndexError):
+        found = parsedate_to_datetime(text.strip())
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

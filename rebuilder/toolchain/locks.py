@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from rebuilder import deb822
-from rebuilder.errors import InfrastructureError, IntegrityError, Stopped, UsageError
+from rebuilder.errors import IntegrityError, Stopped, UsageError
 from rebuilder.lock import LockedPackage, LockedRoot, ToolchainLock
 from rebuilder.model import BuildKind, RootImage, SignedIndex, Verdict
 from rebuilder.ports import Blobs, Endorser, Engine, Fetcher, Progress, Resolution, Unvouched
@@ -75,17 +75,11 @@ class DebianToolchains:
             msg = f"the toolchain does not hold {', '.join(unknown)}"
             raise UsageError(msg, hint="name a package that toolchain.lock.json lists")
         exact = self._exact(self._lists(lock.indexes), versions)
-        taken = [entry.locked(old[name].why, old[name].roots) for name, entry in exact.signed.items()]
-        taken += [
-            one.model_copy(update={"roots": old[one.package].roots, "why": old[one.package].why})
-            for one in exact.from_pool
-        ]
-        kept = [package for name, package in old.items() if name not in versions]
         try:
-            return self._record(lock.suite, lock.indexes, lock.seed, [*kept, *taken], "manual")
-        except InfrastructureError as err:
+            return self._record(lock.suite, lock.indexes, lock.seed, rows.replaced(old, exact), "manual")
+        except rootfs.NotInstallable as err:
             wanted = ", ".join(f"{name} {version}" for name, version in versions.items())
-            raise Stopped(Verdict.UNAVAILABLE, f"no toolchain can be made with {wanted}: {err.message}") from err
+            raise Stopped(Verdict.UNAVAILABLE, f"no toolchain can be made with {wanted}: {err.reason}") from err
 
     def solve_tool(self, suite: str, indexes: tuple[SignedIndex, ...], relations: tuple[str, ...]) -> ToolchainLock:
         """A lock of one root (``generic``) that holds the base system and what a tool of ours needs."""

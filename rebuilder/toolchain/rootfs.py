@@ -34,6 +34,17 @@ _MAX_STATUS_BYTES = 64 * 1024**2
 _LOG_LINES = 40
 
 
+class NotInstallable(InfrastructureError):  # noqa: N818 - names what the packages are
+    """mmdebstrap ran to its end and said no: as a rule the packages do not go together."""
+
+    @property
+    def reason(self) -> str:
+        """What apt or dpkg has against the packages, in one line: out of the last lines that were printed."""
+        lines = [line.strip() for line in self.message.split("\n") if line.strip()]
+        told = [line for line in lines if re.search(r"\b(?:depends|breaks|conflicts)\b", line, re.IGNORECASE)]
+        return "; ".join(told[:3] or lines[:1])[:600]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What is to be made."""
@@ -59,7 +70,9 @@ def make(engine: Engine, blobs: Blobs, progress: Progress, order: Order, target:
     if ended.status != 0:
         why = "it ran out of memory" if ended.out_of_memory else "it took too long" if ended.timed_out else "it failed"
         msg = f"mmdebstrap made no root filesystem: {why} (status {ended.status}). Its last lines:\n{log.tail()}"
-        raise InfrastructureError(msg, hint="this is our side or the toolchain packages, not the package being rebuilt")
+        of_packages = ended.status is not None and not ended.out_of_memory
+        error = NotInstallable if of_packages else InfrastructureError
+        raise error(msg, hint="this is our side or the toolchain packages, not the package being rebuilt")
     _check_installed(target, order.packages)
     return spool.digest.hexdigest()
 

@@ -71,6 +71,14 @@ def wanted(pins: Iterable[str]) -> dict[str, str]:
     return versions
 
 
+def replaced(old: Mapping[str, LockedPackage], exact: Exact) -> list[LockedPackage]:
+    """Rows of a lock in which the packages that were found stand for those of the same name, in the same roots."""
+    new = {name: entry.locked(old[name].why, old[name].roots) for name, entry in exact.signed.items()}
+    for one in exact.from_pool:
+        new[one.package] = one.model_copy(update={"roots": old[one.package].roots, "why": old[one.package].why})
+    return [new.get(name, package) for name, package in old.items()]
+
+
 def with_fakeroot(lists: PackageLists, versions: Mapping[str, str]) -> dict[str, str]:
     """A `.buildinfo` need not list fakeroot, because its builder was root; ours is not."""
     added = {

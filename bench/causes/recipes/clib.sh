@@ -1,5 +1,6 @@
 # A library or program out of C files. FILES, INCLUDE, OUTPUT, KIND, CC; ABSOLUTE: files are named by full paths;
-# LISTED: objects are linked as their folder lists them; DEBUGLINK: debug information is split off.
+# LISTED: objects are linked as their folder lists them; DEBUGLINK: debug information is split off;
+# STARTFILES: crt1.o and the like of an older libc6-dev.
 CC=${CC:-gcc}
 mkdir objects
 base=
@@ -13,7 +14,8 @@ case ${KIND:-shared} in
     static)
         if [ -n "${CLOCK:-}" ]; then unset LD_PRELOAD; touch -d "$CLOCK" objects/*.o; fi
         ar rcU "$OUT/$OUTPUT" $objects ;;
-    program) $CC $CFLAGS ${STARTFILES:+-B/in/startfiles} ${LDFLAGS:-} -o "$OUT/$OUTPUT" $objects ;;
+    program) $CC $CFLAGS ${STARTFILES:+-B/in/startfiles} ${LDFLAGS:-} -o "$OUT/$OUTPUT" $objects \
+        ${STARTFILES:+/in/startfiles/libc_nonshared.a} ;;
     *) $CC $CFLAGS ${LDFLAGS:-} -shared -o "$OUT/$OUTPUT" $objects ;;
 esac
 if [ -n "${DEBUGLINK:-}" ]; then

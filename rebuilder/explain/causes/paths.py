@@ -10,13 +10,15 @@ from rebuilder.findings import MemberPath
 
 #: A path of at least two steps, as it stands in text.
 _PATH = re.compile(rb"(?<![\w.~])/(?:[\w.+~@%:-]{1,255}/){0,60}[\w.+~@%:-]{1,255}/?")
+#: One that is no part of a command line.
+_ALONE = re.compile(rb"(?<![=\s])" + _PATH.pattern)
 _FOLDERS = re.compile(
     rb"/(?:build|builddir|buildd|tmp|var/tmp|home|root|usr/src|src|work|workspace|srv|mnt|opt/build|Users)(?:/|$)"
 )
 _HOME = re.compile(rb"/(?:home|Users)/[^/]+|/root|/nonexistent[^\s]*")
-_SWITCH = re.compile(rb"GNU (?:C|C\+\+|AS|Fortran|Ada)|clang version|\s-[fmOgWDI]")
 _DATE_MACRO = re.compile(
-    rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123][0-9] (?:19|20)[0-9]{2}|(?<![0-9:])[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?![0-9:])"
+    rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123][0-9] (?:19|20)[0-9]{2}"
+    rb"|(?<![0-9:])[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?![0-9:])"
 )
 
 
@@ -78,7 +80,7 @@ def _path_rule(name: str, title: str, where: object, fix: str, target: str, text
         Shape(
             id=name,
             title=title,
-            pattern=_PATH,
+            pattern=_ALONE if name == "build-path-dwarf" else _PATH,
             judge=_path,
             where=where,  # type: ignore[arg-type]
             fix=fix,

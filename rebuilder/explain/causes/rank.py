@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rebuilder.explain.causes import Match, Rule, Scene
-from rebuilder.findings import Cause, Change, DifferenceClass, Severity
+from rebuilder.findings import Cause, Change, Severity
 
 #: Places shown for one cause; the findings it claims are all listed by index.
 MAX_EVIDENCE = 5
 _CONFIDENCE = {"proved": 0, "likely": 1, "possible": 2}
 _SEVERITY = list(Severity)
+#: Causes that only pass on what another one did; said after it, however sure they are.
+_CONSEQUENCES = frozenset({"build-id", "debuglink", "md5sums", "wheel-record"})
 
 
 def explain(scene: Scene, rules: Sequence[Rule] | None = None) -> tuple[tuple[Cause, ...], tuple[int, ...]]:
@@ -57,10 +59,11 @@ def _unique(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 def _roots(scene: Scene) -> frozenset[int]:
     """Findings that do not follow from others: these are what has to be explained."""
-    return frozenset(index for index, one in scene.findings() if one.kind is not DifferenceClass.DERIVED)
+    return frozenset(index for index, one in scene.findings() if not one.follows)
 
 
 def _weight(cause: Cause, roots: frozenset[int]) -> tuple[int, int, int, int]:
     """Lower comes first: causes of roots before consequences, sure ones before guesses, then by how much they tell."""
     own = len(roots.intersection(cause.findings))
-    return (0 if own else 1, _CONFIDENCE[cause.confidence], -own, _SEVERITY.index(cause.severity))
+    passed_on = not own or cause.id in _CONSEQUENCES
+    return (int(passed_on), _CONFIDENCE[cause.confidence], -own, _SEVERITY.index(cause.severity))

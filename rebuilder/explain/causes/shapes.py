@@ -20,7 +20,18 @@ from rebuilder.explain.causes.texts import Reading, contents, evidence, exchange
 from rebuilder.findings import Change, MemberPath, Severity
 
 _LOAD, _ALLOC, _CODE = 1, 0x2, 0x4
-_TEXT_SECTIONS = (".rodata", ".data", ".debug_", ".comment", ".dynstr", ".strtab", ".GCC", ".gnu.lto", ".note")
+_TEXT_SECTIONS = (
+    ".rodata",
+    ".data",
+    ".debug_",
+    ".comment",
+    ".dynstr",
+    ".strtab",
+    ".shstrtab",
+    ".GCC",
+    ".gnu.lto",
+    ".note",
+)
 #: Sections a debugger runs are no plain debug information.
 _RUN_BY_DEBUGGERS = ".debug_gdb_scripts"
 
