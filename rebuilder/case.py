@@ -18,8 +18,8 @@ from rebuilder.compare.archive.layout import BudgetError
 from rebuilder.errors import IntegrityError, UsageError
 from rebuilder.explain.debuginfo import headers_in
 from rebuilder.explain.suspects import Older, Package, Suspect, brings_headers, suspects, worth_a_look
-from rebuilder.explaining import explain_paths
-from rebuilder.findings import ArtifactExplanation, Difference, Surroundings
+from rebuilder.explaining import Explained, explain_paths
+from rebuilder.findings import ArtifactExplanation, Difference, Finding, Surroundings
 from rebuilder.lock import LockedPackage, ToolchainLock
 from rebuilder.model import ArtifactComparison, BuildPlan, FileDigest, Record
 from rebuilder.opened import Desk, desk
@@ -30,6 +30,7 @@ from rebuilder.toolchain.history import History, Upload, history, made, older
 MAX_DEBUG_FILES = 64
 MAX_DEBUG_BYTES = 2 * 1024**3
 CHUNK = 1024**2
+_ELF_PARTS = frozenset({"elf header", "program headers", "section headers"})
 _VARIABLE = re.compile(r"(?:\A| )([A-Za-z_][A-Za-z0-9_]*)=")
 
 
@@ -65,7 +66,7 @@ def case(record: Record, lock: ToolchainLock, artifact: str, blobs: Blobs, progr
         item=item,
         explanation=found.explanation,
         difference=found.difference,
-        suspects=_suspects(found.explanation, known, published, lock, record, blobs),
+        suspects=_suspects(found, known, published, lock, record, blobs),
         unread=tuple(sorted({package.package for package in lock.packages} - {package.name for package in known})),
     )
 
@@ -142,7 +143,7 @@ def _packages(lock: ToolchainLock, record: Record, blobs: Blobs) -> Iterator[Pac
 
 
 def _suspects(
-    explanation: ArtifactExplanation,
+    found: Explained,
     known: tuple[Package, ...],
     published: datetime,
     lock: ToolchainLock,
@@ -151,11 +152,18 @@ def _suspects(
 ) -> tuple[Suspect, ...]:
     if lock.origin == "buildinfo":
         return ()  # the publisher's own list of packages, at the versions it names
-    names = worth_a_look(explanation, known, published)
+    compiled = any(_is_compiled(finding) for finding in found.difference.findings)
+    names = worth_a_look(found.explanation, known, published=published, compiled=compiled)
     pasts = Pasts(lock, blobs)
     looked = tuple(pasts.filled(one) if one.name in names else one for one in known)
     read = _headers_read(record, blobs) if any(one.headers for one in looked) else frozenset()
-    return suspects(explanation, looked, published=published, included=read)
+    return suspects(found.explanation, looked, published=published, compiled=compiled, included=read)
+
+
+def _is_compiled(finding: Finding) -> bool:
+    """Whether it lies in an ELF file: in a section of one, or in what only one has."""
+    last = finding.path[-1] if finding.path else ""
+    return (last.startswith(".") and "/" not in last) or finding.what in _ELF_PARTS
 
 
 class Pasts:
@@ -219,4 +227,3 @@ def _pieces(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterable[bytes
     stream = archive.extractfile(member)
     while stream and (piece := stream.read(CHUNK)):
         yield piece
-

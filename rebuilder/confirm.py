@@ -7,7 +7,7 @@ nothing else, and its toolchain counts as inferred: a guess, with evidence.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rebuilder.case import Case
 from rebuilder.compare.walk import compare
@@ -15,20 +15,32 @@ from rebuilder.errors import RecipeError, Stopped
 from rebuilder.explain.suspects import Suspect
 from rebuilder.findings import Difference, DifferenceClass, MemberPath, Proof
 from rebuilder.lock import ToolchainLock
-from rebuilder.model import ArtifactComparison, Comparison, Explanation, FileDigest, Input, Origin, Verdict
+from rebuilder.model import ArtifactComparison, Comparison, Explanation, FileDigest, Input, Origin, Record, Verdict
 from rebuilder.opened import desk
 from rebuilder.ports import Blobs, Resolution
 
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of one suspect, and the run that was made for it; none if its toolchain could not be made."""
+
+    proof: Proof
+    record: Record | None = None
+
+
 #: One difference as it is recognised again in another build: where, and which aspect.
 Aspect = tuple[MemberPath, str]
+_SETTINGS = frozenset({"path", "environment", "command"})
 
 
-def changed(resolution: Resolution, lock: ToolchainLock, suspect: Suspect, run_id: str) -> Resolution:
-    """The resolution, built with the fix: its toolchain is an inference, and says from what."""
-    evidence = f"explain --confirm of run {run_id}: {suspect.why}"
+def changed(resolution: Resolution, lock: ToolchainLock, suspect: Suspect, record: Record) -> Resolution:
+    """The resolution, built with the fix: its toolchain is an inference, and says from what. What a `.buildinfo`
+    said of the run that is explained stands in its recipe by now, and is still the publisher's word."""
+    evidence = f"explain --confirm of run {record.run_id}: {suspect.why}"
     value = ", ".join(f"{name} {suspect.version}" for name in suspect.packages)
     inferred = Input(name="toolchain", value=value, origin=Origin.INFERRED, evidence=evidence)
-    others = tuple(one for one in resolution.inputs if one.name != "toolchain")
+    said = {(one.name, one.value): one for one in record.inputs if one.name in _SETTINGS}
+    others = (said.get((one.name, one.value), one) for one in resolution.inputs if one.name != "toolchain")
     return replace(resolution, lock=lock, inputs=(*others, inferred), packed=False)
 
 
@@ -90,13 +102,11 @@ def judged(before: set[Aspect], after: set[Aspect], predicted: set[Aspect]) -> t
 
 
 def aspects(difference: Difference, only: tuple[int, ...] = ()) -> set[Aspect]:
-    """Every difference that does not follow from another one; of ``only`` these findings where any are given."""
-    chosen = set(only)
-    return {
-        (finding.path, finding.what)
-        for index, finding in enumerate(difference.findings)
-        if finding.kind is not DifferenceClass.DERIVED and (not chosen or index in chosen)
-    }
+    """Every difference that follows from no other one, or all where each does (a build-id alone); of ``only`` these
+    findings where any are given."""
+    chosen = [difference.findings[index] for index in only] if only else difference.findings
+    roots = [finding for finding in chosen if finding.kind is not DifferenceClass.DERIVED]
+    return {(finding.path, finding.what) for finding in roots or chosen}
 
 
 def _difference(published: FileDigest, rebuilt: FileDigest, blobs: Blobs) -> Difference:

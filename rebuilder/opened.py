@@ -34,7 +34,7 @@ class FileData:
 
     def read(self, at: int, size: int) -> bytes:
         """See ``Data``."""
-        if at >= self.size:
+        if at >= self.size or size <= 0:
             return b""
         data = os.pread(self.descriptor, min(size, self.size - at), at)
         if not data:

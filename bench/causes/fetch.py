@@ -64,7 +64,8 @@ def _fetch(source: Source, folder: Path, cache: Path) -> None:
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True, exist_ok=True)
     clients: dict[str, Callable[[Source, Path, Path], None]] = {
-        "sdist": _fetch_sdist, "wheel": _fetch_wheel, "npm": _fetch_npm, "debian": _fetch_debian, "binary": _fetch_binary,
+        "sdist": _fetch_sdist, "wheel": _fetch_wheel, "npm": _fetch_npm, "debian": _fetch_debian,
+        "binary": _fetch_binary,
     }  # fmt: skip
     clients[source.kind](source, partial, cache)
     partial.rename(folder)

@@ -8,64 +8,89 @@ from typing import TYPE_CHECKING
 import click
 
 from rebuilder.config import Config, load_config
-from rebuilder.errors import RecipeError, Stopped
+from rebuilder.errors import RebuilderError, RecipeError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rebuilder.confirm import Case
-    from rebuilder.findings import Proof
-    from rebuilder.model import Record
+    from rebuilder.case import Case
+    from rebuilder.confirm import Tried
+    from rebuilder.explain.suspects import Suspect
+    from rebuilder.lock import ToolchainLock
     from rebuilder.ports import Progress, Resolution, Signing
     from rebuilder.store.runs import Run
     from rebuilder.wiring import Workshop
+
+#: Suspects whose versions are looked for. Each costs a few questions to a mirror, not a build.
+MAX_LOOKED_FOR = 20
 
 
 @click.command()
 @click.argument("run")
 @click.option("--artifact", default="", metavar="NAME", help="Which file, where several differ.  [default: the first]")
-@click.option("--confirm", is_flag=True, help="Apply the likeliest fix, rebuild, say if it came true.")
-@click.option("--tries", type=click.IntRange(1, 20), default=3, show_default=True,
-              help="With --confirm: so many at most.")
-@click.option("--no-sign", is_flag=True, help="With --confirm: sign nothing.")
+@click.option("--confirm", is_flag=True, help="Try the likeliest older packages: rebuild, and say what came of it.")
+@click.option(
+    "--tries",
+    type=click.IntRange(1, 20),
+    default=3,
+    show_default=True,
+    help="With --confirm: at most so many rebuilds.",
+)
+@click.option("--no-sign", is_flag=True, help="With --confirm: sign nothing of the tries.")
 @click.option("--offline", is_flag=True, help="Use nothing but what is stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print explanation, suspects and proofs as one JSON object.")
-@click.option("--quiet", is_flag=True, help="No progress; only the outcome.")
+@click.option("--quiet", is_flag=True, help="No progress and no explanation; only what came of the tries.")
 def explain(run: str, **options: object) -> None:
-    """Say why the artifacts of RUN differ, and what to try. RUN is a run's id (or its beginning).
+    """Say why a file that RUN rebuilt differs from the published one, and what to try.
 
-    With --confirm the likeliest fix that lies in the environment is applied (an older package from the
-    pool), everything else stays as it was, and the package is built again: the cause is then confirmed,
-    or refuted and the next one is tried. Each try is a run of its own, with its record and its page.
+    RUN is the id of a run that found differences, or the beginning of it; `rebuilder show` lists them.
+    Both files are compared anew by the rules of this version; the run itself stays as it is.
+
+    Often the publisher built with older packages than the suite has today. `explain` lists those that
+    can be behind the difference: packages that came later than the file, the likeliest first. With
+    --confirm they are tried in turn: the older version is taken from the archive's pool, all else stays
+    as it was, and the package is built again. What can come of it:
+
+    \b
+      CONFIRMED   with the older package the difference is gone. No more is tried.
+      REFUTED     with the older package it is still there, or only a part of it is gone.
+      NOT TRIED   the older version is not to be had, or does not fit the other packages.
+
+    Each try is a run of its own with record, page and log. Its toolchain is a guess, and is called so
+    in all that is signed about it.
 
     \b
     Examples:
       rebuilder explain 20261120T2149
       rebuilder explain 20261120T2149 --confirm
 
-    Exit codes: 0 explained (with --confirm: confirmed), 10 nothing confirmed, 2 usage, 3 a fault of this machine.
+    Exit codes: 0 explained (with --confirm: confirmed), 10 nothing was confirmed, 2 usage, 3 a fault of
+    this machine.
     """
     from rebuilder.cli.progress import shown
     from rebuilder.store.durable import in_use
-    from rebuilder.store.runs import RunStore
     from rebuilder.wiring import unlocked_signer, workshop
 
     config = load_config()
-    found = RunStore(config.state).find(run)[0]
-    sign = bool(options["confirm"]) and not options["no_sign"]
-    signing = unlocked_signer(config, _passphrase) if sign else None
+    found = _found(config, run)
+    confirming = bool(options["confirm"])
+    signing = unlocked_signer(config, _passphrase) if confirming and not options["no_sign"] else None
     quiet = bool(options["quiet"]) or bool(options["as_json"])
+    tried: list[Tried] = []
     with in_use(config.state), shown(quiet=quiet) as progress:
         shop = workshop(config, progress, offline=bool(options["offline"]))
-        case = _case(shop, found, str(options["artifact"]), progress)
-        proofs: list[tuple[Proof, Record | None]] = []
-        if options["confirm"]:
+        lock = _lock(found)
+        if confirming:
             shop.engine.version()
             shop.sweep()
+            _at_hand(shop, lock, progress)
+        case = _case(shop, found, lock, str(options["artifact"]), progress)
+        if confirming:
             tries = options["tries"] if isinstance(options["tries"], int) else 1
-            proofs += _tried(shop, case, found, signing, tries, progress)
-    _say(case, proofs, config, options)
-    if options["confirm"] and not any(proof.result == "confirmed" for proof, _ in proofs):
+            tried += _all_tried(shop, case, found, signing, tries)
+            _renew_index(config)
+    _say(case, tried, config, options)
+    if confirming and not any(one.proof.result == "confirmed" for one in tried):
         sys.exit(10)
 
 
@@ -75,101 +100,116 @@ def _passphrase() -> bytes:
     return ask_passphrase()
 
 
-def _case(shop: Workshop, run: Run, artifact: str, progress: Progress) -> Case:
-    """What is known of the run, from its folder and the blobs. ``UsageError`` if it explains nothing."""
-    from rebuilder.confirm import case
-    from rebuilder.errors import UsageError
+def _found(config: Config, text: str) -> Run:
+    """The one run that is meant."""
+    from rebuilder.store.runs import RunStore
+
+    runs = RunStore(config.state).find(text)
+    exact = [run for run in runs if run.folder.name == text]
+    if len(runs) > 1 and not exact:
+        names = ", ".join(run.folder.name for run in runs[:5]) + (", ..." if len(runs) > 5 else "")
+        msg = f"expected one run, found {len(runs)} for {text!r}: {names}"
+        raise UsageError(msg, hint="give more of the run's id")
+    return (exact or list(runs))[0]
+
+
+def _lock(run: Run) -> ToolchainLock:
     from rebuilder.resolve.recipes import load_lock
 
     path = run.folder / "toolchain.lock.json"
     if not path.is_file():
-        msg = f"expected a run that was built, found {run.record.verdict.value}: it has no toolchain"
-        raise UsageError(msg, hint="`rebuilder show` lists the runs there are")
-    lock, _ = load_lock(path)
+        msg = f"expected a run that found differences, found {run.record.verdict.value}: {run.record.reason}"
+        raise UsageError(msg, hint="`rebuilder show` lists the runs; only those that differ can be explained")
+    return load_lock(path)[0]
+
+
+def _at_hand(shop: Workshop, lock: ToolchainLock, progress: Progress) -> None:
+    """Fetch what is missing of the toolchain. What cannot be had, the tries will miss, and say so."""
+    missing = [package for package in lock.packages if not shop.blobs.has(package.sha256)]
+    if missing:
+        progress.stage("toolchain", f"fetching {len(missing)} packages of the run's toolchain")
+        try:
+            shop.fetcher.fetch_all(missing)
+        except Stopped:
+            return
+
+
+def _case(shop: Workshop, run: Run, lock: ToolchainLock, artifact: str, progress: Progress) -> Case:
+    from rebuilder.case import case
+
     return case(run.record, lock, artifact, shop.blobs, progress)
 
 
-def _tried(
-    shop: Workshop, case: Case, run: Run, signing: Signing | None, tries: int, progress: Progress
-) -> Iterator[tuple[Proof, Record | None]]:
-    """Try suspects in turn until one is confirmed. One that cannot be had costs no try."""
+# --- tries ----------------------------------------------------------------------------------------
+
+
+def _all_tried(shop: Workshop, case: Case, run: Run, signing: Signing | None, tries: int) -> Iterator[Tried]:
+    """Suspects in turn until one is confirmed. One that cannot be had costs no try."""
+    for suspect in case.suspects[:MAX_LOOKED_FOR]:
+        if not tries:
+            return
+        tried = _tried(shop, case, run, suspect, signing)
+        yield tried
+        if tried.proof.result == "confirmed":
+            return
+        tries -= tried.record is not None
+
+
+def _tried(shop: Workshop, case: Case, run: Run, suspect: Suspect, signing: Signing | None) -> Tried:
+    """One suspect: its toolchain, then a whole run with it."""
     from rebuilder import confirm
     from rebuilder.pipeline import verify
     from rebuilder.ports import Options
 
-    for suspect in case.suspects:
-        if not tries:
-            return
-        versions = dict.fromkeys(suspect.packages, suspect.version)
-        progress.stage("toolchain", f"{suspect.packages[0]} {suspect.version} in place of today's")
-        try:
-            lock = shop.toolchains.changed(case.lock, versions)
-            resolution = confirm.changed(
-                shop.ecosystem.resolve(str(run.folder / "recipe.toml")), lock, suspect, run.record.run_id
-            )
-        except (Stopped, RecipeError) as stop:
-            yield confirm.not_tried(case, suspect, stop), None
-            continue
-        tries -= 1
-        options = Options(sign=signing is not None, proves=confirm.proof_of(case, suspect, shop.blobs))
-        record = verify(case.record.target, _giving(resolution), shop.ports(signing), options)
-        proof = record.explanation.proof
-        if proof is None:
-            ended = Stopped(record.verdict, record.reason, missing=record.missing)
-            yield confirm.not_tried(case, suspect, ended), record
-            continue
-        yield proof, record
-        if proof.result == "confirmed":
-            return
+    shop.progress.stage("toolchain", f"{suspect.packages[0]} {suspect.version} in place of today's")
+    try:
+        lock = shop.toolchains.changed(case.lock, dict.fromkeys(suspect.packages, suspect.version))
+        resolution = shop.ecosystem.resolve(str(run.folder / "recipe.toml"))
+    except (Stopped, RecipeError) as stop:
+        return confirm.Tried(confirm.not_tried(case, suspect, stop))
+    changed = confirm.changed(resolution, lock, suspect, case.record)
+    options = Options(sign=signing is not None, proves=confirm.proof_of(case, suspect, shop.blobs))
+    record = verify(case.record.target, _giving(changed), shop.ports(signing), options)
+    if record.explanation.proof is None:
+        ended = Stopped(record.verdict, record.reason, missing=record.missing)
+        return confirm.Tried(confirm.not_tried(case, suspect, ended), record)
+    return confirm.Tried(record.explanation.proof, record)
 
 
 def _giving(resolution: Resolution) -> Callable[[], Resolution]:
     return lambda: resolution
 
 
-def _say(case: Case, proofs: list[tuple[Proof, Record | None]], config: Config, options: dict[str, object]) -> None:
-    import json
+def _renew_index(config: Config) -> None:
+    from rebuilder.cli.publish import renew_index
+    from rebuilder.store.publish import Site
 
-    if options["as_json"]:
-        whole = {
-            "run": case.record.run_id,
-            "explanation": case.explanation.model_dump(mode="json"),
-            "suspects": [
-                {"packages": one.packages, "version": one.version, "why": one.why} for one in case.suspects
-            ],
-            "proofs": [
-                {**proof.model_dump(mode="json"), "run": record.run_id if record else None} for proof, record in proofs
-            ],
-        }
-        click.echo(json.dumps(whole, ensure_ascii=False))
-        return
+    site = Site(config.state)
+    try:
+        renew_index(site)
+    except RebuilderError as err:  # the tries stand; what came of them must not be lost over a list of runs
+        click.echo(f"rebuilder: the index of all runs could not be renewed: {err.message}", err=True)
+    finally:
+        site.close()
+
+
+def _say(case: Case, tried: list[Tried], config: Config, options: dict[str, object]) -> None:
+    from rebuilder.cli import nobody_reads
+    from rebuilder.cli.explain_words import as_json, suspect_lines, tried_lines
     from rebuilder.report.explain_text import lines
-    from rebuilder.report.text import clean
 
-    if not options["quiet"]:
-        click.echo("\n".join(lines((case.explanation,), None)))
-        _say_suspects(case, confirm=bool(options["confirm"]))
-    for proof, record in proofs:
-        colour = {"confirmed": "green", "refuted": "red"}.get(proof.result, "yellow")
-        changes = ", ".join(change.text for change in proof.changes)
-        word = click.style(proof.result.upper(), bold=True, fg=colour)
-        click.echo(f"{word}: {clean(proof.cause)} ({clean(changes)})")
-        click.echo(f"  {clean(proof.reason)}")
-        if record is not None:
-            click.echo(f"  evidence: {config.state / 'runs' / record.run_id}")
-    if options["confirm"] and not proofs:
-        click.echo("NOT TRIED: no fix that lies in the environment is known for this difference")
-
-
-def _say_suspects(case: Case, *, confirm: bool) -> None:
-    from rebuilder.report.text import clean
-
-    if not case.suspects:
-        click.echo("What could be tried: nothing in the toolchain is known to be younger than the published file.")
-        return
-    click.echo("What could be tried, likeliest first:")
-    for number, one in enumerate(case.suspects[:10], 1):
-        others = f" (with {', '.join(one.packages[1:])})" if one.packages[1:] else ""
-        click.echo(f"  {number}. {one.packages[0]} {clean(one.version)}{clean(others)}: {clean(one.why)}")
-    if not confirm:
-        click.echo(f"To try it: rebuilder explain {case.record.run_id} --confirm")
+    confirming = bool(options["confirm"])
+    try:
+        if options["as_json"]:
+            click.echo(as_json(case, tried))
+            return
+        if not options["quiet"]:
+            for line in (*lines((case.explanation,)), *suspect_lines(case, confirming=confirming)):
+                click.echo(line)
+        for one in tried:
+            for line in tried_lines(one, str(config.state / "runs" / one.record.run_id) if one.record else ""):
+                click.echo(line)
+        if confirming and not tried:
+            click.echo(click.style("NOT TRIED", bold=True, fg="yellow") + ": no older package is known to try")
+    except BrokenPipeError:  # the tries stand, and so does the exit code
+        nobody_reads()

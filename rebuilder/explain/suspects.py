@@ -73,7 +73,9 @@ class Suspect:
         )
 
 
-def worth_a_look(explanation: ArtifactExplanation, packages: Iterable[Package], published: datetime) -> frozenset[str]:
+def worth_a_look(
+    explanation: ArtifactExplanation, packages: Iterable[Package], *, published: datetime, compiled: bool
+) -> frozenset[str]:
     """Names of the packages whose past and headers ``suspects`` would use: reading those costs time."""
     named = {drift.package for drift in explanation.drift}
     from_causes = _named_by_causes(explanation)
@@ -82,7 +84,7 @@ def worth_a_look(explanation: ArtifactExplanation, packages: Iterable[Package], 
         one.name
         for one in packages
         if one.name in named
-        or (_is_younger(one, published) and (one.name in from_causes or (guess and _counts(one))))
+        or (_is_younger(one, published) and (one.name in from_causes or (guess and _counts(one, compiled=compiled))))
     )
 
 
@@ -91,13 +93,14 @@ def suspects(
     packages: Sequence[Package],
     *,
     published: datetime,
+    compiled: bool,
     included: frozenset[str] = frozenset(),
 ) -> tuple[Suspect, ...]:
-    """Likeliest first. ``published``: when the file was made; ``included``: names of the headers that our own build
-    read."""
+    """Likeliest first. ``published``: when the file was made; ``compiled``: whether compiled code differs;
+    ``included``: names of the headers that our own build read."""
     found = [*_stamped(explanation, packages, published), *_blamed(explanation, packages, published)]
     if _open(explanation):
-        found += _guessed(packages, published, included)
+        found += _guessed(packages, published, included if compiled else frozenset(), compiled=compiled)
     first: dict[tuple[frozenset[str], str], Suspect] = {}
     for one in found:
         first.setdefault((frozenset(one.packages), one.version), one)
@@ -130,9 +133,7 @@ def _named_by_causes(explanation: ArtifactExplanation) -> dict[str, tuple[int, .
 # --- the file names the version -----------------------------------------------------------------
 
 
-def _stamped(
-    explanation: ArtifactExplanation, packages: Sequence[Package], published: datetime
-) -> Iterator[Suspect]:
+def _stamped(explanation: ArtifactExplanation, packages: Sequence[Package], published: datetime) -> Iterator[Suspect]:
     """Tools that left a trace of their version in the published file. The exact ones first."""
     claims = _named_by_causes(explanation)
     by_name = {one.name: one for one in packages}
@@ -144,7 +145,7 @@ def _stamped(
             yield _suspect(package, version, why, packages, claims.get(package.name, ()))
     for drift, package, version in versions:
         if not version and _is_younger(package, published) and (older := _at(package, published)):
-            why = f"by {drift.tool}: the published file {drift.published}, ours {drift.rebuilt}"
+            why = f"{drift.tool} left other traces; published: {drift.published}; ours: {drift.rebuilt}"
             yield _suspect(package, older, why, packages, claims.get(package.name, ()))
 
 
@@ -178,11 +179,13 @@ def _blamed(explanation: ArtifactExplanation, packages: Sequence[Package], publi
                 yield _suspect(package, older, why, packages, cause.findings)
 
 
-def _guessed(packages: Sequence[Package], published: datetime, included: frozenset[str]) -> Iterator[Suspect]:
+def _guessed(
+    packages: Sequence[Package], published: datetime, included: frozenset[str], *, compiled: bool
+) -> Iterator[Suspect]:
     scored = []
     for package in packages:
         share = len(package.headers & included)
-        tool = bool(_TOOLS.match(package.name))
+        tool = compiled and bool(_TOOLS.match(package.name))
         if (share or tool or package.asked_for) and _is_younger(package, published):
             scored.append((-share, not tool, package.name, package))
     for share, not_tool, _, package in sorted(scored, key=lambda one: one[:3]):
@@ -194,8 +197,8 @@ def _guessed(packages: Sequence[Package], published: datetime, included: frozens
             yield _suspect(package, older, f"{_younger_words(package)}; {what}", packages)
 
 
-def _counts(package: Package) -> bool:
-    return package.asked_for or brings_headers(package.name) or bool(_TOOLS.match(package.name))
+def _counts(package: Package, *, compiled: bool) -> bool:
+    return package.asked_for or (compiled and (brings_headers(package.name) or bool(_TOOLS.match(package.name))))
 
 
 def brings_headers(name: str) -> bool:

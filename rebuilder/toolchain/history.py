@@ -23,7 +23,9 @@ MAX_LINE = 2048
 MAX_UPLOADS = 1000
 MAX_HEADERS = 20_000
 _PLACE = re.compile(r"(?:\./)?usr/share/doc/[^/]+/changelog(?:\.Debian)?\.gz")
-_ENTRY = re.compile(rb"([a-z0-9][a-z0-9+.-]*) \(([A-Za-z0-9.+~:-]{1,128})\) ")
+_ENTRY = re.compile(rb"([a-z0-9][a-z0-9+.-]*) \(([A-Za-z0-9.+~:-]{1,128})\) ([^;]{1,200});")
+#: Where nobody's build takes packages from unless told to.
+_ASIDE = frozenset({b"experimental", b"UNRELEASED"})
 _SIGNED = re.compile(rb" -- [^\n]*?>  ?([^\n]{10,60})$")
 _AR_TIME = slice(24, 36)
 _REBUILD = re.compile(r"\+b([1-9])\Z")
@@ -95,11 +97,13 @@ def made(package: Path) -> datetime | None:
 
 
 def _entries(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[Upload]:
+    """Every upload to a suite that is built with; one to experimental never reached it."""
     head: tuple[str, str] | None = None
     found = 0
     for line in _lines(archive, member):
         if match := _ENTRY.match(line):
-            head = match[1].decode("ascii"), match[2].decode("ascii")
+            aside = match[3].strip() in _ASIDE
+            head = None if aside else (match[1].decode("ascii"), match[2].decode("ascii"))
         elif head and (match := _SIGNED.match(line)):
             yield Upload(*head, _date(match[1].decode("ascii", "replace")))
             head = None

@@ -81,3 +81,10 @@ def test_a_file_that_shrinks_while_it_is_read_is_said(tmp_path: Path):
         path.write_bytes(b"")
         with pytest.raises(OSError, match=r"became shorter while it was read \(expected 100 bytes, ends at 0\)"):
             data.read(0, 10)
+
+
+def test_reading_nothing_gives_nothing(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"x")
+    with desk() as own:
+        data = own.open(tmp_path / "a")
+        assert (data.read(0, 0), data.read(1, 5), data.read(0, 5)) == (b"", b"", b"x")

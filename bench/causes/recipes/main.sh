@@ -11,6 +11,11 @@ for source in /in/source/*; do
     esac
 done
 if [ -n "${PATH_EXTRA:-}" ]; then PATH=$PATH:$PATH_EXTRA; fi
+for name in CFLAGS LDFLAGS; do
+    eval "value=\${$name:-}"
+    if [ -n "$value" ]; then eval "$name=\"$value\"; export $name"; fi
+done
+export $EXPORTED
 eval "${PREP:-}"
 # The folder's files again, made in the order of their names or in the reverse of it: a tmpfs lists them so.
 if [ "${LAYOUT:-}" ]; then
@@ -18,11 +23,6 @@ if [ "${LAYOUT:-}" ]; then
     find . -mindepth 1 | LC_ALL=C sort ${SHUFFLE:+-r} | cpio -pdm --quiet "$FOLDER"
     cd "$FOLDER"
 fi
-for name in CFLAGS LDFLAGS; do
-    eval "value=\${$name:-}"
-    if [ -n "$value" ]; then eval "$name=\"$value\"; export $name"; fi
-done
-export $EXPORTED
 if [ -n "${CLOCK:-}" ]; then
     export FAKETIME="${CLOCK#@}" FAKETIME_FMT=%s LD_PRELOAD="$(ls /usr/lib/*/faketime/libfaketime.so.1)"
 fi

@@ -9,8 +9,18 @@ from functools import partial
 
 from rebuilder.compare.archive.layout import printable
 from rebuilder.explain.causes import Match, Rule, Scene, elf_code
-from rebuilder.explain.causes.elf_files import STAMPS, Differing, files, match, raw, strings, worded
-from rebuilder.explain.causes.shapes import environment, project, severity_of, unloaded
+from rebuilder.explain.causes.elf_files import (
+    STAMPS,
+    Differing,
+    files,
+    match,
+    raw,
+    severity_of,
+    strings,
+    unloaded,
+    worded,
+)
+from rebuilder.explain.causes.shapes import environment, project
 from rebuilder.explain.causes.texts import shown
 from rebuilder.findings import Severity
 
@@ -242,19 +252,19 @@ def _rules() -> Iterable[Rule]:
         changes=environment("package:libc6-dev", "the version of the published build"),
     )
     yield make(
-        id="code-generation",
-        title="the compiler gave other code",
-        severity=behaviour,
-        match=elf_code.generation,
-        fix=f"{tools}; then look at flags, generated sources, and optimisation that depends on time or memory.",
-    )
-    yield make(
         id="march-native",
         title="code for another processor",
         severity=behaviour,
         match=elf_code.native,
         fix="Name the processor: -march=x86-64 in place of -march=native.",
         changes=project("CFLAGS", "-march=x86-64"),
+    )
+    yield make(
+        id="code-generation",
+        title="the compiler gave other code",
+        severity=behaviour,
+        match=elf_code.generation,
+        fix=f"{tools}; then look at flags, generated sources, and optimisation that depends on time or memory.",
     )
 
 

@@ -9,8 +9,17 @@ from collections.abc import Iterator
 
 from rebuilder.compare.archive.layout import printable
 from rebuilder.explain.causes import Match, Scene
-from rebuilder.explain.causes.elf_files import STAMPS, Differing, files, match, raw, stored, symbols, worded
-from rebuilder.explain.causes.shapes import severity_of
+from rebuilder.explain.causes.elf_files import (
+    STAMPS,
+    Differing,
+    files,
+    match,
+    raw,
+    severity_of,
+    stored,
+    symbols,
+    worded,
+)
 from rebuilder.explain.causes.texts import runs
 from rebuilder.findings import Severity
 
@@ -19,6 +28,8 @@ _START = frozenset(
     b"_start _init _fini __libc_csu_init __libc_csu_fini _dl_relocate_static_pie deregister_tm_clones "
     b"register_tm_clones __do_global_dtors_aux frame_dummy _IO_stdin_used __abi_tag".split()
 )
+_LTO_NAME = re.compile(r"\.gnu\.(?:debug)?lto_.{0,4000}\.[0-9a-f]{8,16}")
+_NUMBERED = re.compile(rb"\.(?:lto_priv|constprop|isra|part|llvm)\.[0-9]{1,20}")
 #: Instructions with such prefixes need AVX: no compiler gives them for a plain x86-64.
 _VEX = re.compile(
     rb"[\xc5][\xf0-\xff][\x10\x11\x28\x29\x54-\x5f\x6f\x7f\xef\xfe]|\x62[\xf1-\xf3][\x05-\xff][\x08-\xff]"
@@ -38,6 +49,43 @@ def native(scene: Scene) -> Iterator[Match]:
             words = [f"about {count} AVX instructions" for count in counts]
             for name in one.code():
                 yield worded(one.sections[name], words[0], words[1], "possible", Severity.BEHAVIOUR)
+            for entry in one.moving():
+                yield worded(entry, words[0], words[1], "possible", Severity.INSPECT)
+
+
+def seeds(scene: Scene) -> Iterator[Match]:
+    """Sections of link-time optimisation, whose names end in a number that is random if no seed is given."""
+    for one in files(scene):
+        names = [name for name in one.sections if _LTO_NAME.fullmatch(name)]
+        plain = [sorted(name.rpartition(".")[0] for name in names if name in side.named) for side in one.sides]
+        if names and plain[0] == plain[1]:
+            for name in names:
+                yield worded(one.sections[name], *_seed_names(one, name), "likely", Severity.INSPECT)
+
+
+def _seed_names(one: Differing, name: str) -> tuple[str, str]:
+    """How the section is called on each side."""
+    stem = name.rpartition(".")[0]
+    found = [next((other for other in side.named if other.rpartition(".")[0] == stem), "") for side in one.sides]
+    return found[0], found[1]
+
+
+def suffixes(scene: Scene) -> Iterator[Match]:
+    """The same symbols, but for the numbers that link-time optimisation appends."""
+    for one in files(scene):
+        names = [sorted(symbol.name for symbol in symbols(side)) for side in one.sides]
+        plain = [sorted(_NUMBERED.sub(b"", name) for name in side) for side in names]
+        if plain[0] != plain[1] or not any(_NUMBERED.search(name) for side in names for name in side):
+            continue
+        placed = [[symbol.name for symbol in symbols(side)] for side in one.sides]
+        if placed[0] == placed[1]:
+            continue
+        at = next(i for i, (mine, other) in enumerate(zip(*placed, strict=True)) if mine != other)
+        for name in (".symtab", ".strtab", *one.code()):
+            if name in one.sections:
+                entry = one.sections[name]
+                severity = severity_of(scene, entry[1].path, taken_apart=False)
+                yield match(entry, (placed[0][at], placed[1][at]), "likely", severity)
 
 
 # --- code -------------------------------------------------------------------------------------------

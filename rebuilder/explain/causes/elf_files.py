@@ -6,14 +6,17 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rebuilder.compare.archive.elf_table import DYNSYM, SYMTAB, Section
+from rebuilder.compare.archive.elf_table import DYNSYM, MAGIC, SYMTAB, Section, Table, table
+from rebuilder.compare.archive.layout import FormatError, printable
 from rebuilder.data import Data, window
 from rebuilder.explain.causes import Confidence, Match, Scene
-from rebuilder.explain.causes.shapes import Side, elf_sides
 from rebuilder.explain.causes.texts import MAX_BYTES, evidence, once
 from rebuilder.findings import DifferenceClass, Evidence, Finding, MemberPath, Severity
 
 ALLOC, CODE = 0x2, 0x4
+_LOAD = 1
+#: Sections a debugger runs are no plain debug information.
+_RUN_BY_DEBUGGERS = ".debug_gdb_scripts"
 MAX_SYMBOLS = 200_000
 #: Digests that are put into a file after it was linked, or over what was linked.
 STAMPS = frozenset({".note.gnu.build-id", ".gnu_debuglink", ".gnu_debugaltlink"})
@@ -38,6 +41,76 @@ _HEADERS = frozenset({"elf header", "program headers", "section headers", "layou
 _FUNC, _OBJECT = 2, 1
 
 
+# --- sections ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An ELF file: its bytes, its tables, its sections by the name findings give them (the first of each name)."""
+
+    data: Data
+    tables: Table
+    named: dict[str, Section]
+
+
+def elf_sides(scene: Scene, path: MemberPath) -> tuple[Side, Side] | None:
+    """Both sides of an ELF file that can be read; ``None`` if one is none. Read once a scene."""
+    return once(scene, ("elf", path), lambda: _sides(scene, path))
+
+
+def _sides(scene: Scene, path: MemberPath) -> tuple[Side, Side] | None:
+    try:
+        published, rebuilt = (_side(side) for side in scene.pair(path))
+    except (KeyError, FormatError):
+        return None
+    return published, rebuilt
+
+
+def _side(data: Data) -> Side:
+    if data.read(0, 4) != MAGIC:
+        msg = "expected the magic bytes of an ELF file"
+        raise FormatError(msg)
+    tables = table(data)
+    named: dict[str, Section] = {}
+    for one in tables.sections[1:]:
+        named.setdefault(printable(one.name), one)
+    return Side(data, tables, named)
+
+
+def section_of(scene: Scene, path: MemberPath) -> str:
+    """Name of the ELF section a finding is on; empty for any other member."""
+    return path[-1] if path and elf_sides(scene, path[:-1]) else ""
+
+
+def severity_of(scene: Scene, path: MemberPath, *, taken_apart: bool) -> Severity:
+    """What may be said at best of a difference there: code is behaviour, what is never loaded may be harmless."""
+    sides = elf_sides(scene, path[:-1]) if path else None
+    if sides is None:
+        return Severity.INSPECT
+    known = [side.named.get(path[-1]) for side in sides]
+    if any(one is None or one.flags & CODE for one in known):
+        return Severity.BEHAVIOUR
+    debug = path[-1].startswith(".debug_") and path[-1] != _RUN_BY_DEBUGGERS
+    return Severity.HARMLESS if taken_apart and debug and unloaded(scene, path) else Severity.INSPECT
+
+
+def unloaded(scene: Scene, path: MemberPath) -> bool:
+    """Whether the section is in no memory of the running program, on either side, by flags and by segments."""
+    sides = elf_sides(scene, path[:-1])
+    return sides is not None and not any(_loaded(side, path[-1]) for side in sides)
+
+
+def _loaded(side: Side, name: str) -> bool:
+    one = side.named.get(name)
+    if one is None or one.flags & ALLOC:
+        return True
+    end = one.offset + one.stored
+    return any(
+        segment.type == _LOAD and segment.offset < end and one.offset < segment.offset + segment.size
+        for segment in side.tables.segments
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Differing:
     """An ELF file that differs: both sides, and its findings by section; ``own`` are those on headers and order."""
@@ -56,6 +129,10 @@ class Differing:
     def code(self) -> list[str]:
         """Names of differing sections that are run."""
         return [name for name in self.sections if any(_has(side, name, CODE) for side in self.sides)]
+
+    def moving(self) -> list[tuple[int, Finding]]:
+        """Findings on headers, and on sections that hold addresses."""
+        return [*(entry for name, entry in self.sections.items() if self.follows_addresses(name)), *self.own]
 
     def follows_addresses(self, name: str) -> bool:
         """Whether a section is one that changes when others move."""

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import partial
+from functools import reduce
 
-from rebuilder.explain.causes import Confidence, Match, Rule, Scene, orders, paths, times
-from rebuilder.explain.causes.shapes import Shape, environment, project, rule
+from rebuilder.explain.causes import Confidence, Rule, Scene, orders, paths, times
+from rebuilder.explain.causes.shapes import Shape, also, environment, project, rule
+from rebuilder.findings import MemberPath
 
 _HOST = re.compile(rb"(?<![\w.-])[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,62}){0,5})(?![\w-])")
-_HOST_WORD = re.compile(rb"(?i)host ?(?:name)?|\bnode\b|machine|built (?:on|by|at)|@|\bon\b")
-_USER_WORD = re.compile(rb"(?i)user(?:name)?|logname|built by|compiled by|\bby\b|author|owner|@|packager|maintainer")
+_HOST_WORD = re.compile(rb"(?i)host ?(?:name)?|\bnode\b|machine|built (?:on|at)|@|\bon\b")
+_USER_WORD = re.compile(rb"(?i)user(?:name)?|logname|built by|compiled by|\bby\b|author|owner|packager|maintainer")
 _NAME = re.compile(rb"(?<![\w.-])[A-Za-z_][A-Za-z0-9_.-]{0,62}(?![\w])")
 _VARIABLE = re.compile(rb"(?<![A-Za-z0-9_])[A-Z_][A-Z0-9_]{1,60}(?:=| ?: |\": ?\")[^\n\"]{0,1000}")
 _KNOWN = frozenset(
     b"PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM PWD OLDPWD MAIL DISPLAY HOSTNAME MAKELEVEL "
-    b"MAKEFLAGS CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS DEB_BUILD_OPTIONS SSH_CLIENT XDG_RUNTIME_DIR PYTHONPATH LD_LIBRARY_PATH".split()
+    b"MAKEFLAGS CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS DEB_BUILD_OPTIONS SSH_CLIENT "
+    b"XDG_RUNTIME_DIR PYTHONPATH LD_LIBRARY_PATH".split()
 )
 _CPU = re.compile(
     rb"(?<![\w-])-j ?[0-9]{1,4}(?![0-9])|parallel=[0-9]{1,4}|--jobs[= ][0-9]{1,4}"
     rb"|(?i:n?(?:proc|cpu|core|thread|job|worker)(?:s|_count|_num)?)\w{0,12}[\"']?\s?[:= ]\s?[0-9]{1,4}(?![0-9])"
     rb"|-flto=[0-9]{1,4}(?![0-9])"
 )
+_LAST = re.compile(rb"[^\s:=@'\"]+$")
 _KERNEL = re.compile(
     rb"#[0-9]{1,4}(?:~[\w.~-]{1,40})? SMP[ \w:.,()+~-]{0,80}"
     rb"|(?<![\w.])[2-9]\.[0-9]{1,3}\.[0-9]{1,4}(?:-rc[0-9]+)?(?:[-+][A-Za-z0-9_.+~-]{1,60})?(?![\w])"
@@ -65,18 +67,22 @@ def _user(scene: Scene, _: bytes, other: bytes) -> Confidence | None:
 
 
 def _after(word: re.Pattern[bytes], value: str) -> re.Pattern[bytes]:
-    """A value that a word announces: both together, so that the word must be on both sides."""
-    return re.compile(
-        rb"(?:" + word.pattern.replace(b"(?i)", b"") + rb")[\"']?\s?[:= ]?\s?[\"']?" + value.encode(), re.IGNORECASE
-    )
+    """A value that words announce: all together, so that the words must be on both sides."""
+    words = rb"(?:" + word.pattern.replace(b"(?i)", b"") + rb")[\"']?\s?[:= ]?\s?[\"']?"
+    return re.compile(rb"(?:" + words + rb"){1,4}" + value.encode(), re.IGNORECASE)
 
 
-def _announced(word: re.Pattern[bytes], scene: Scene, one: bytes, other: bytes) -> Confidence | None:
+def _prose(_: MemberPath, section: str) -> bool:
+    """Whether words for people may stand there: not in tables of symbols."""
+    return not section or section.startswith((".rodata", ".data", ".debug_", ".comment"))
+
+
+def _announced(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
     """The words before the value are the same; the value is one of a machine or a person, not a number."""
-    left, right = word.match(one), word.match(other)
-    if left is None or right is None or left.group() != right.group():
+    left, right = _LAST.search(one), _LAST.search(other)
+    if left is None or right is None or one[: left.start()] != other[: right.start()]:
         return None
-    values = [side[found.end() :].strip(b" :='\"") for side, found in ((one, left), (other, right))]
+    values = [found.group() for found in (left, right)]
     if any(len(value) < 3 or value.isdigit() for value in values):
         return None
     known = (scene.surroundings.hostname.encode(), scene.surroundings.user.encode())
@@ -153,7 +159,8 @@ def _rules() -> tuple[Rule, ...]:
             id="hostname",
             title="the name of the machine it was built on",
             pattern=host,
-            judge=partial(_announced, _HOST_WORD),
+            judge=_announced,
+            where=_prose,
             fix=f"{who}: no uname -n, no hostname.",
             changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
         ),
@@ -170,7 +177,8 @@ def _rules() -> tuple[Rule, ...]:
             id="username",
             title="the user who built it",
             pattern=user,
-            judge=partial(_announced, _USER_WORD),
+            judge=_announced,
+            where=_prose,
             fix=f"{who}: no whoami, no $USER.",
             changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
         ),
@@ -228,27 +236,7 @@ def _merged(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     grouped: dict[str, list[Rule]] = {}
     for one in rules:
         grouped.setdefault(one.id, []).append(one)
-    return tuple(same[0] if len(same) == 1 else _both(same) for same in grouped.values())
-
-
-def _both(same: list[Rule]) -> Rule:
-    def match(scene: Scene) -> Iterator[Match]:
-        seen: set[int] = set()
-        for one in same:
-            for found in one.match(scene):
-                if found.finding not in seen:
-                    seen.add(found.finding)
-                    yield found
-
-    first = same[0]
-    return Rule(
-        id=first.id,
-        title=first.title,
-        severity=first.severity,
-        fix=first.fix,
-        match=match,
-        changes=first.changes,
-    )
+    return tuple(reduce(lambda first, other: also(first.match, other), same) for same in grouped.values())
 
 
 RULES: tuple[Rule, ...] = (*paths.RULES, *times.RULES, *_merged(_rules()), *orders.RULES)

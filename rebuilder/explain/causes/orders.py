@@ -9,7 +9,8 @@ from functools import partial
 from itertools import pairwise
 
 from rebuilder.explain.causes import Confidence, Match, Rule, Scene
-from rebuilder.explain.causes.shapes import environment, project, section_of, severity_of
+from rebuilder.explain.causes.elf_files import section_of, severity_of
+from rebuilder.explain.causes.shapes import environment, project
 from rebuilder.explain.causes.texts import contents, evidence, head, readings
 from rebuilder.findings import Severity
 
@@ -39,6 +40,7 @@ def _moved(scene: Scene, judge: Judge, *, words: bool) -> Iterator[Match]:
 
 
 def _moved_words(scene: Scene, judge: Judge, told: set[int]) -> Iterator[Match]:
+    told |= {found.finding for found in _keys(scene)}
     for reading in readings(scene):
         spots = reading.spots
         if reading.index in told or not spots.found or not spots.whole:

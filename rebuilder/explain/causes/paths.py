@@ -10,6 +10,8 @@ from rebuilder.findings import MemberPath
 
 #: A path of at least two steps, as it stands in text.
 _PATH = re.compile(rb"(?<![\w.~])/(?:[\w.+~@%:-]{1,255}/){0,60}[\w.+~@%:-]{1,255}/?")
+#: A name of a moment: nothing is below it.
+_SCRATCH = re.compile(rb"/(?:var/)?tmp/[^/]+/?")
 #: One that is no part of a command line.
 _ALONE = re.compile(rb"(?<![=\s])" + _PATH.pattern)
 _FOLDERS = re.compile(
@@ -27,6 +29,10 @@ def _path(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
     ours = scene.surroundings.path.rstrip("/").encode()
     if len(ours) > 2 and (other + b"/").startswith(ours + b"/") and not (one + b"/").startswith(ours + b"/"):
         return "likely"
+    if _home(scene, one, other) == "likely":
+        return "possible"
+    if _SCRATCH.fullmatch(one) and _SCRATCH.fullmatch(other):
+        return None
     if _FOLDERS.match(one) or _FOLDERS.match(other):
         below = one.rpartition(b"/")[2] == other.rpartition(b"/")[2] != b""
         return "likely" if below or (_FOLDERS.match(one) and _FOLDERS.match(other)) else "possible"

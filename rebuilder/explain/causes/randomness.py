@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from rebuilder.explain.causes import Confidence, Rule, Scene
-from rebuilder.explain.causes.shapes import Shape, environment, project, rule
+from rebuilder.explain.causes.elf_code import seeds, suffixes
+from rebuilder.explain.causes.shapes import Shape, also, environment, project, rule
 
 _UUID = rb"(?<![0-9A-Fa-f-])[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f-])"
 _TEMPORARY = (
@@ -23,9 +24,7 @@ _GIT = re.compile(
     rb"|(?:[-+.]dirty)"
     rb"|(?<![0-9A-Za-z])(?=[0-9a-f]*[0-9])[0-9a-f]{7,40}(?:-dirty)?(?![0-9A-Za-z])"
 )
-_LTO = re.compile(
-    rb"\.(?:lto_priv|constprop|isra|part|llvm|cold)\.[0-9]{1,20}(?![0-9])|(?<=\.gnu\.lto_)[\w.$]{1,60}\.[0-9a-f]{8,16}(?![0-9a-f])"
-)
+_LTO = re.compile(rb"\.(?:lto_priv|constprop|isra|part|llvm|cold)\.[0-9]{1,20}(?![0-9])")
 _SEED = re.compile(
     rb"_GLOBAL__(?:N|[ID]|sub_[ID])_[\w.$]{0,200}?[0-9A-Fa-f]{8}(?:_[0-9A-Fa-f]{8})?(?![0-9A-Fa-f])|\.gnu\.lto_[\w.$]{0,120}\.[0-9a-f]{8,16}"
 )
@@ -68,23 +67,29 @@ RULES: tuple[Rule, ...] = (
             ),
         )
     ),
-    rule(
-        Shape(
-            id="random-seed",
-            title="names a compiler makes with a random seed",
-            pattern=_SEED,
-            fix="Give each file a fixed seed: -frandom-seed=<name of the file>.",
-            changes=project("CFLAGS", "-frandom-seed=$@"),
-        )
+    also(
+        seeds,
+        rule(
+            Shape(
+                id="random-seed",
+                title="names a compiler makes with a random seed",
+                pattern=_SEED,
+                fix="Give each file a fixed seed: -frandom-seed=<name of the file>.",
+                changes=project("CFLAGS", "-frandom-seed=$@"),
+            )
+        ),
     ),
-    rule(
-        Shape(
-            id="lto-suffix",
-            title="numbers that link-time optimisation appends to names",
-            pattern=_LTO,
-            fix="Link with one thread and a fixed order: -flto-partition=none or -flto=1, and sorted objects.",
-            changes=project("LDFLAGS", "-flto=1 -flto-partition=none"),
-        )
+    also(
+        suffixes,
+        rule(
+            Shape(
+                id="lto-suffix",
+                title="numbers that link-time optimisation appends to names",
+                pattern=_LTO,
+                fix="Link with one thread and a fixed order: -flto-partition=none or -flto=1, and sorted objects.",
+                changes=project("LDFLAGS", "-flto=1 -flto-partition=none"),
+            )
+        ),
     ),
     rule(
         Shape(

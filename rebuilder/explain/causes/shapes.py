@@ -7,19 +7,16 @@ keeps it narrow: a date beside a changed number is no date.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import quote_from_bytes
 
-from rebuilder.compare.archive.elf_table import MAGIC, Section, Table, table
-from rebuilder.compare.archive.layout import FormatError, printable
-from rebuilder.data import Data
 from rebuilder.explain.causes import Confidence, Match, Rule, Scene
-from rebuilder.explain.causes.texts import Reading, contents, evidence, exchanged, head, once, readings
+from rebuilder.explain.causes.elf_files import files, section_of, severity_of, worded
+from rebuilder.explain.causes.texts import Reading, contents, evidence, exchanged, head, readings
 from rebuilder.findings import Change, MemberPath, Severity
 
-_LOAD, _ALLOC, _CODE = 1, 0x2, 0x4
 _TEXT_SECTIONS = (
     ".rodata",
     ".data",
@@ -32,8 +29,6 @@ _TEXT_SECTIONS = (
     ".gnu.lto",
     ".note",
 )
-#: Sections a debugger runs are no plain debug information.
-_RUN_BY_DEBUGGERS = ".debug_gdb_scripts"
 
 _CONFIDENCES: tuple[Confidence, ...] = ("proved", "likely", "possible")
 _RANKS: dict[Confidence | None, int] = {name: rank for rank, name in enumerate(_CONFIDENCES)}
@@ -71,6 +66,20 @@ def rule(shape: Shape) -> Rule:
     )
 
 
+def also(first: Callable[[Scene], Iterable[Match]], second: Rule) -> Rule:
+    """The rule, after what else shows its cause; on one finding the first word counts."""
+
+    def match(scene: Scene) -> Iterator[Match]:
+        seen: set[int] = set()
+        for source in (first, second.match):
+            for found in source(scene):
+                if found.finding not in seen:
+                    seen.add(found.finding)
+                    yield found
+
+    return replace(second, match=match)
+
+
 def environment(target: str, text: str) -> tuple[Change, ...]:
     """A fix to what we build in."""
     return (Change(where="environment", target=target, text=text),)
@@ -82,7 +91,7 @@ def project(target: str, text: str) -> tuple[Change, ...]:
 
 
 def _matches(shape: Shape, scene: Scene) -> Iterator[Match]:
-    proved = set()
+    proved, told = set(), set()
     for match in _marks(shape, scene):
         proved.add(match.finding)
         yield match
@@ -91,7 +100,27 @@ def _matches(shape: Shape, scene: Scene) -> Iterator[Match]:
         if reading.index not in proved and _has_text(section) and shape.where(reading.path, section):
             match_ = _of_reading(shape, scene, reading)
             if match_ is not None:
+                told.add(reading.index)
                 yield match_
+    if told:
+        yield from _moved(scene, told)
+
+
+def _moved(scene: Scene, told: set[int]) -> Iterator[Match]:
+    """What holds addresses differs as well, where a section of another size moved those behind it."""
+    for one in files(scene):
+        grown = [
+            finding
+            for index, finding in one.sections.values()
+            if index in told and finding.published.size != finding.rebuilt.size
+        ]
+        if not grown or one.code():
+            continue
+        for entry in one.moving():
+            if entry[0] not in told:
+                values = entry[1].published.value, entry[1].rebuilt.value
+                severity = severity_of(scene, entry[1].path, taken_apart=False)
+                yield worded(entry, *values, "possible", severity)
 
 
 def _has_text(section: str) -> bool:
@@ -152,73 +181,3 @@ def _marks(shape: Shape, scene: Scene) -> Iterator[Match]:
                 severity = severity_of(scene, finding.path, taken_apart=False)
                 yield Match(finding=index, evidence=found, confidence="proved", severity=severity)
                 break
-
-
-# --- sections ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """An ELF file: its bytes, its tables, its sections by the name findings give them (the first of each name)."""
-
-    data: Data
-    tables: Table
-    named: dict[str, Section]
-
-
-def elf_sides(scene: Scene, path: MemberPath) -> tuple[Side, Side] | None:
-    """Both sides of an ELF file that can be read; ``None`` if one is none. Read once a scene."""
-    return once(scene, ("elf", path), lambda: _sides(scene, path))
-
-
-def _sides(scene: Scene, path: MemberPath) -> tuple[Side, Side] | None:
-    try:
-        published, rebuilt = (_side(side) for side in scene.pair(path))
-    except (KeyError, FormatError):
-        return None
-    return published, rebuilt
-
-
-def _side(data: Data) -> Side:
-    if data.read(0, 4) != MAGIC:
-        msg = "expected the magic bytes of an ELF file"
-        raise FormatError(msg)
-    tables = table(data)
-    named: dict[str, Section] = {}
-    for one in tables.sections[1:]:
-        named.setdefault(printable(one.name), one)
-    return Side(data, tables, named)
-
-
-def section_of(scene: Scene, path: MemberPath) -> str:
-    """Name of the ELF section a finding is on; empty for any other member."""
-    return path[-1] if path and elf_sides(scene, path[:-1]) else ""
-
-
-def severity_of(scene: Scene, path: MemberPath, *, taken_apart: bool) -> Severity:
-    """What may be said at best of a difference there: code is behaviour, what is never loaded may be harmless."""
-    sides = elf_sides(scene, path[:-1]) if path else None
-    if sides is None:
-        return Severity.INSPECT
-    known = [side.named.get(path[-1]) for side in sides]
-    if any(one is None or one.flags & _CODE for one in known):
-        return Severity.BEHAVIOUR
-    debug = path[-1].startswith(".debug_") and path[-1] != _RUN_BY_DEBUGGERS
-    return Severity.HARMLESS if taken_apart and debug and unloaded(scene, path) else Severity.INSPECT
-
-
-def unloaded(scene: Scene, path: MemberPath) -> bool:
-    """Whether the section is in no memory of the running program, on either side, by flags and by segments."""
-    sides = elf_sides(scene, path[:-1])
-    return sides is not None and not any(_loaded(side, path[-1]) for side in sides)
-
-
-def _loaded(side: Side, name: str) -> bool:
-    one = side.named.get(name)
-    if one is None or one.flags & _ALLOC:
-        return True
-    end = one.offset + one.stored
-    return any(
-        segment.type == _LOAD and segment.offset < end and one.offset < segment.offset + segment.size
-        for segment in side.tables.segments
-    )

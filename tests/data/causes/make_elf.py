@@ -164,7 +164,15 @@ def layout(side: int, fixed: bool) -> bytes:
     )
 
 
-START = ".globl _start\n.type _start,@function\n_start: xor %ebp,%ebp\n{}\nmov %rsp,%rdi\ncall main\nhlt\n.size _start,.-_start\n"
+START = """.globl _start
+.type _start,@function
+_start: xor %ebp,%ebp
+{}
+mov %rsp,%rdi
+call main
+hlt
+.size _start,.-_start
+"""
 
 
 def startfiles(side: int, fixed: bool) -> bytes:
@@ -276,7 +284,8 @@ def hashed(side: int, fixed: bool) -> bytes:
 
 
 def keys(side: int, fixed: bool) -> bytes:
-    code = f"import json; print(json.dumps(dict.fromkeys({{'name', 'version', 'files', 'license'}}, 1), sort_keys={fixed}))"
+    entries = "dict.fromkeys({'name', 'version', 'files', 'license'}, 1)"
+    code = f"import json; print(json.dumps({entries}, sort_keys={fixed}))"
     return run(sys.executable, "-c", code, PYTHONHASHSEED=str(side + 1))
 
 
