@@ -90,8 +90,8 @@ def surroundings(record: Record, lock: ToolchainLock, published: datetime) -> Su
 def _variables(text: str) -> dict[str, str]:
     """``A=1 B=2 3``, as the record has it, taken apart again."""
     marks = list(_VARIABLE.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    return {mark[1]: text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    return {mark[1]: text[mark.end() : end] for mark, end in zip(marks, ends, strict=False)}
 
 
 def _chosen(record: Record, artifact: str) -> tuple[ArtifactComparison, FileDigest]:

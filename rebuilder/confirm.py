@@ -19,6 +19,12 @@ from rebuilder.model import ArtifactComparison, Comparison, Explanation, FileDig
 from rebuilder.opened import desk
 from rebuilder.ports import Blobs, Resolution
 
+#: Versions named of those that cannot be had.
+MAX_MISSING = 6
+#: One difference as it is recognised again in another build: where, and which aspect.
+Aspect = tuple[MemberPath, str]
+_SETTINGS = frozenset({"path", "environment", "command"})
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -26,11 +32,6 @@ class Tried:
 
     proof: Proof
     record: Record | None = None
-
-
-#: One difference as it is recognised again in another build: where, and which aspect.
-Aspect = tuple[MemberPath, str]
-_SETTINGS = frozenset({"path", "environment", "command"})
 
 
 def changed(resolution: Resolution, lock: ToolchainLock, suspect: Suspect, record: Record) -> Resolution:
@@ -55,12 +56,14 @@ def proof_of(case: Case, suspect: Suspect, blobs: Blobs) -> Callable[[Comparison
     return judge
 
 
-def not_tried(case: Case, suspect: Suspect, stop: Stopped | RecipeError) -> Proof:
+def not_tried(case: Case, suspect: Suspect, stop: Stopped | RecipeError, *, remark: str = "") -> Proof:
     """The fix could not be applied: as a rule its version is not to be had."""
-    if isinstance(stop, RecipeError):
-        return _proof(case, suspect, "not-tried", stop.message)
-    missing = f"; not to be had: {', '.join(stop.missing)}" if stop.missing else ""
-    return _proof(case, suspect, "not-tried", f"{stop.reason}{missing}")
+    parts = [stop.message if isinstance(stop, RecipeError) else stop.reason, remark]
+    if isinstance(stop, Stopped) and stop.missing:
+        left = len(stop.missing) - MAX_MISSING
+        more = f" and {left} more" if left > 0 else ""
+        parts.append(f"not to be had: {', '.join(stop.missing[:MAX_MISSING])}{more}")
+    return _proof(case, suspect, "not-tried", "; ".join(part for part in parts if part))
 
 
 def _proof(case: Case, suspect: Suspect, result: str, reason: str) -> Proof:

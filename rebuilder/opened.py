@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from rebuilder.compare.archive.layout import BudgetError, printable
 from rebuilder.compare.folders import Node
 from rebuilder.compare.walk import Bounds
-from rebuilder.data import Data, Held
+from rebuilder.data import Data
 from rebuilder.errors import UsageError
+from rebuilder.scratch import Scratch
 
-#: What is unpacked and not larger stays in memory.
-SMALL = 1024 * 1024
 MAX_SCRATCH = 16 * 1024**3
 MAX_SECONDS = 900
 MAX_NODES = 200_000
+#: A pipe without a writer must not stop us before we know that it is one.
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,64 +33,51 @@ class FileData:
 
     def read(self, at: int, size: int) -> bytes:
         """See ``Data``."""
-        if at >= self.size or size <= 0:
-            return b""
-        data = os.pread(self.descriptor, min(size, self.size - at), at)
-        if not data:
-            msg = f"the file became shorter while it was read (expected {self.size} bytes, ends at {at})"
+        return _read(self.descriptor, self.size, at, size)
+
+
+def _read(descriptor: int, whole: int, at: int, size: int) -> bytes:
+    """Bytes of a file of known size. ``OSError`` if it is shorter by now: nothing may be taken for its end."""
+    wanted = min(size, whole - at)
+    if wanted <= 0:
+        return b""
+    data = os.pread(descriptor, wanted, at)
+    while len(data) < wanted:
+        more = os.pread(descriptor, wanted - len(data), at + len(data))
+        if not more:
+            msg = f"the file became shorter while it was read (expected {whole} bytes, ends at {at + len(data)})"
             raise OSError(msg)
-        return data
+        data += more
+    return data
 
 
 class Desk:
     """Opens files and keeps what is unpacked of them, until it is closed. All of it together is bounded."""
 
     def __init__(self, *, scratch: int = MAX_SCRATCH, seconds: float = MAX_SECONDS) -> None:
-        self._left = scratch
-        self._limit = scratch
         self._seconds = seconds
         self._until = time.monotonic() + seconds
-        self._files: list[IO[bytes]] = []
+        self._opened: list[int] = []
+        self._scratch = Scratch(scratch)
 
     def open(self, path: Path) -> FileData:
         """A regular file. ``OSError`` as ``open`` raises it; ``UsageError`` for anything else."""
-        file = path.open("rb")
-        self._files.append(file)
-        status = os.fstat(file.fileno())
+        descriptor = os.open(path, _OPEN)
+        self._opened.append(descriptor)
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             msg = f"{path}: expected a file or a folder, found something else"
             raise UsageError(msg)
-        return FileData(file.fileno(), status.st_size)
+        return FileData(descriptor, status.st_size)
 
     def spool(self, pieces: Iterable[bytes]) -> Data:
         """See ``rebuilder.data.Spool``."""
-        held, size = [], 0
-        stream = iter(pieces)
-        for piece in stream:
-            self._take(len(piece))
-            held.append(piece)
-            size += len(piece)
-            if size > SMALL:
-                return self._spooled(held, stream)
-        return Held(b"".join(held))
+        return self._scratch.keep(self._timed(pieces))
 
-    def _spooled(self, held: list[bytes], rest: Iterator[bytes]) -> Data:
-        file = tempfile.TemporaryFile(prefix="rebuilder-")  # noqa: SIM115 - closed with the desk
-        self._files.append(file)
-        for piece in held:
-            file.write(piece)
-        for piece in rest:
-            self._take(len(piece))
+    def _timed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
             self.check()
-            file.write(piece)
-        file.flush()
-        return FileData(file.fileno(), file.tell())
-
-    def _take(self, size: int) -> None:
-        self._left -= size
-        if self._left < 0:
-            msg = f"unpacks to more than {self._limit} bytes in all"
-            raise BudgetError(msg)
+            yield piece
 
     def check(self) -> None:
         """``BudgetError`` once the time is over."""
@@ -105,45 +91,71 @@ class Desk:
         return Bounds(spool=self.spool, check=self.check)
 
     def folder(self, root: Path) -> dict[str, Node]:
-        """Everything below a folder; links are not followed. ``UsageError`` past ``MAX_NODES`` entries."""
-        found: dict[str, Node] = {}
-        for folder, folders, files in os.walk(os.fsencode(root)):
-            for name in (*folders, *files):
-                path = os.path.join(folder, name)  # noqa: PTH118 - bytes, which Path cannot be
-                found[printable(os.path.relpath(path, os.fsencode(root)))] = self._node(path)
-                if len(found) > MAX_NODES:
-                    msg = f"{root}: more than {MAX_NODES} entries"
-                    raise UsageError(msg)
-        return found
+        """Everything below a folder; links are not followed. ``UsageError`` past ``MAX_NODES`` entries.
 
-    def _node(self, path: bytes) -> Node:
-        status = os.lstat(path)
-        mode = stat.S_IMODE(status.st_mode)
-        if stat.S_ISLNK(status.st_mode):
-            return Node("link", 0o777, printable(os.readlink(path)))  # noqa: PTH115 - bytes
-        if stat.S_ISDIR(status.st_mode):
-            return Node("folder", mode)
-        if stat.S_ISREG(status.st_mode):
-            return Node("file", mode, data=_Lazy(os.fsdecode(path), status.st_size))
-        return Node("special", mode)
+        ``OSError`` where a folder cannot be listed: what is in it would else be taken for equal."""
+        found: dict[str, Node] = {}
+        folders = [os.fsencode(root)]
+        while folders:
+            folder = folders.pop()
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    found[printable(os.path.relpath(entry.path, os.fsencode(root)))] = _node(entry.path)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    if len(found) > MAX_NODES:
+                        msg = f"{root}: more than {MAX_NODES} entries"
+                        raise UsageError(msg)
+        return found
 
     def close(self) -> None:
         """Close every file; what was unpacked is gone."""
-        for file in self._files:
-            file.close()
+        for descriptor in self._opened:
+            os.close(descriptor)
+        self._opened.clear()
+        self._scratch.close()
+
+
+def _node(path: bytes) -> Node:
+    status = os.lstat(path)
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISLNK(status.st_mode):
+        return Node("link", 0o777, printable(os.readlink(path)))  # noqa: PTH115 - bytes
+    if stat.S_ISREG(status.st_mode):
+        return Node("file", mode, data=_Lazy(path, status.st_size))
+    return Node(_kind(status), mode)
+
+
+def _kind(status: os.stat_result) -> str:
+    """What it is; of a device also which: two devices have nothing else to tell them apart."""
+    device = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    kinds = {
+        stat.S_IFDIR: "folder",
+        stat.S_IFIFO: "pipe",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFCHR: f"character device {device}",
+        stat.S_IFBLK: f"block device {device}",
+    }
+    return kinds.get(stat.S_IFMT(status.st_mode), f"file of type 0o{stat.S_IFMT(status.st_mode):o}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Lazy:
     """A file of a folder: opened for each read, for there may be more of them than descriptors."""
 
-    path: str
+    path: bytes
     size: int
 
     def read(self, at: int, size: int) -> bytes:
-        """See ``Data``."""
-        with Path(self.path).open("rb") as file:
-            return os.pread(file.fileno(), min(size, max(self.size - at, 0)), at)
+        """See ``Data``. ``OSError`` if another thing was put in the file's place."""
+        descriptor = os.open(self.path, _OPEN | os.O_NOFOLLOW)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                msg = f"{printable(self.path)}: was a file when the folder was listed, and is none by now"
+                raise OSError(msg)
+            return _read(descriptor, self.size, at, size)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

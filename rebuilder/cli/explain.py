@@ -86,8 +86,7 @@ def explain(run: str, **options: object) -> None:
             _at_hand(shop, lock, progress)
         case = _case(shop, found, lock, str(options["artifact"]), progress)
         if confirming:
-            tries = options["tries"] if isinstance(options["tries"], int) else 1
-            tried += _all_tried(shop, case, found, signing, tries)
+            tried += _all_tried(shop, case, found, signing, options)
             _renew_index(config)
     _say(case, tried, config, options)
     if confirming and not any(one.proof.result == "confirmed" for one in tried):
@@ -143,20 +142,24 @@ def _case(shop: Workshop, run: Run, lock: ToolchainLock, artifact: str, progress
 # --- tries ----------------------------------------------------------------------------------------
 
 
-def _all_tried(shop: Workshop, case: Case, run: Run, signing: Signing | None, tries: int) -> Iterator[Tried]:
+def _all_tried(
+    shop: Workshop, case: Case, run: Run, signing: Signing | None, options: dict[str, object]
+) -> Iterator[Tried]:
     """Suspects in turn until one is confirmed. One that cannot be had costs no try."""
+    tries = options["tries"] if isinstance(options["tries"], int) else 1
+    remark = "the network is switched off (--offline)" if options["offline"] else ""
     for suspect in case.suspects[:MAX_LOOKED_FOR]:
         if not tries:
             return
-        tried = _tried(shop, case, run, suspect, signing)
+        tried = _tried(shop, case, run, suspect, signing, remark)
         yield tried
         if tried.proof.result == "confirmed":
             return
         tries -= tried.record is not None
 
 
-def _tried(shop: Workshop, case: Case, run: Run, suspect: Suspect, signing: Signing | None) -> Tried:
-    """One suspect: its toolchain, then a whole run with it."""
+def _tried(shop: Workshop, case: Case, run: Run, suspect: Suspect, signing: Signing | None, remark: str) -> Tried:
+    """One suspect: its toolchain, then a whole run with it. ``remark`` is said where it cannot be had."""
     from rebuilder import confirm
     from rebuilder.pipeline import verify
     from rebuilder.ports import Options
@@ -166,7 +169,7 @@ def _tried(shop: Workshop, case: Case, run: Run, suspect: Suspect, signing: Sign
         lock = shop.toolchains.changed(case.lock, dict.fromkeys(suspect.packages, suspect.version))
         resolution = shop.ecosystem.resolve(str(run.folder / "recipe.toml"))
     except (Stopped, RecipeError) as stop:
-        return confirm.Tried(confirm.not_tried(case, suspect, stop))
+        return confirm.Tried(confirm.not_tried(case, suspect, stop, remark=remark))
     changed = confirm.changed(resolution, lock, suspect, case.record)
     options = Options(sign=signing is not None, proves=confirm.proof_of(case, suspect, shop.blobs))
     record = verify(case.record.target, _giving(changed), shop.ports(signing), options)

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from rebuilder.compare.contents import side_of
 from rebuilder.compare.shown import cut
-from rebuilder.compare.walk import Bounds, Place, Walk, Walked, finished, side_of
+from rebuilder.compare.walk import Bounds, Place, Walk, Walked, finished
 from rebuilder.data import Data
 from rebuilder.findings import DifferenceClass, Finding, Side
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One entry of a folder: ``kind`` is ``file``, ``folder``, ``link`` or ``special``."""
+    """One entry of a folder: ``kind`` is ``file``, ``folder``, ``link``, ``pipe``, ``socket`` or a device and its
+    number."""
 
     kind: str
     mode: int
@@ -27,10 +29,13 @@ def compare_folders(published: Mapping[str, Node], rebuilt: Mapping[str, Node], 
 
     Keys are paths below the folder, steps joined by ``/``, each as ``printable`` gives it. Times are not compared."""
     with ThreadPoolExecutor(1) as pool:
-        walk = Walk(bounds, pool)
+        walk, equal = Walk(bounds, pool), 0
         for name in sorted(published.keys() | rebuilt.keys()):
+            before = walk.tally.told
             _node(walk, name, published.get(name), rebuilt.get(name))
-        walk.counts[:2] = len(published), len(rebuilt)
+            equal += walk.tally.told == before
+        # Of the folder, not of what is in its archives: else more would be equal than there are.
+        walk.counts[:] = len(published), len(rebuilt), equal
         return finished(walk, Side(), Side(), "folder")
 
 
@@ -42,15 +47,13 @@ def _node(walk: Walk, name: str, left: Node | None, right: Node | None) -> None:
         if one and one.data is not None:
             side = side_of(one.data, "")
         kind = DifferenceClass.EXTRA if left is None else DifferenceClass.MISSING
-        walk.add(Finding(path=path, kind=kind, what="member", **{"rebuilt" if left is None else "published": side}))
+        where = {"rebuilt" if left is None else "published": side}
+        walk.tally.add(Finding(path=path, kind=kind, what="member", **where))
         return
-    before = len(walk.findings)
     facts = (("kind", left.kind, right.kind), ("mode", f"{left.mode:04o}", f"{right.mode:04o}"))
     for what, mine, theirs in (*facts, ("link target", left.target, right.target)):
         if mine != theirs:
             shown = {"published": Side(value=cut(mine)), "rebuilt": Side(value=cut(theirs))}
-            walk.add(Finding(path=path, kind=DifferenceClass.METADATA, what=what, **shown))
+            walk.tally.add(Finding(path=path, kind=DifferenceClass.METADATA, what=what, **shown))
     if left.data is not None and right.data is not None:
         walk.compare(Place(path, path), left.data, right.data)
-    if len(walk.findings) == before:
-        walk.counts[2] += 1

@@ -23,7 +23,10 @@ _ABSENT = "(none)"
 _FILLING = {("tar", "padding"): 0, ("tar", "pax.padding"): 0, ("elf", "gap"): 0, ("tar", "end of archive"): 10240}
 
 
-def keyed(entries: tuple[Entry, ...]) -> dict[str, Entry]:
+Keyed = dict[str, Entry]
+
+
+def keyed(entries: tuple[Entry, ...]) -> Keyed:
     """Entries by name; the second of one name is ``name\\#2``, which no name can be."""
     found: dict[str, Entry] = {}
     seen: dict[str, int] = {}
@@ -102,9 +105,12 @@ def _stretches(
 def filling(form: str, name: str, raw: bytes, whole: int) -> bool:
     """Whether these bytes are zeros, and as many as there have to be: none of them says anything by itself.
 
-    ``whole`` is the size of the container: a tar's end is of that kind if it fills a whole record of 10,240 bytes."""
+    ``whole`` is the size of the container: a tar's end is of that kind if it is the least that ends the archive (two
+    blocks) and fills a whole record of 10,240 bytes."""
     unit = _FILLING.get((form, name))
-    return unit is not None and (not unit or whole % unit == 0) and not raw.strip(b"\0")
+    if unit is None or (unit and (whole % unit or not 1024 <= len(raw) < unit + 1024)):
+        return False
+    return not raw.strip(b"\0")
 
 
 def _numbered(stretches: tuple[Stretch, ...]) -> dict[tuple[str, int], Stretch]:
@@ -219,9 +225,11 @@ def _finding(
     )
 
 
-def order(path: MemberPath, layouts: tuple[Layout, Layout]) -> Finding | None:
-    """Whether what both sides have comes in the same sequence: entries, and every stretch between them."""
-    sequences = [_sequence(layout) for layout in layouts]
+def order(path: MemberPath, layouts: tuple[Layout, Layout], keys: tuple[Keyed, Keyed]) -> Finding | None:
+    """Whether what both sides have comes in the same sequence: entries, and every stretch between them.
+
+    ``keys`` are the entries of each side as ``keyed`` has them."""
+    sequences = [_sequence(layout, entries) for layout, entries in zip(layouts, keys, strict=True)]
     common = set(sequences[0]) & set(sequences[1])
     left, right = ([label for label in sequence if label in common] for sequence in sequences)
     at = next((at for at, (one, other) in enumerate(zip(left, right, strict=True)) if one != other), None)
@@ -238,9 +246,9 @@ def order(path: MemberPath, layouts: tuple[Layout, Layout]) -> Finding | None:
 _Label = tuple[str, str, int]
 
 
-def _sequence(layout: Layout) -> list[_Label]:
+def _sequence(layout: Layout, entries: Keyed) -> list[_Label]:
     found: list[tuple[int, int, _Label]] = []
-    for key, entry in keyed(layout.entries).items():
+    for key, entry in entries.items():
         found.append((entry.at, entry.size, (key, "", 0)))
         found += [(one.at, one.size, (key, *label)) for label, one in _numbered(entry.stretches).items()]
     found += [(one.at, one.size, ("", *label)) for label, one in _numbered(layout.stretches).items()]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from rebuilder.findings import ArtifactExplanation, Cause, Change, Drift
 
@@ -98,13 +99,18 @@ def suspects(
 ) -> tuple[Suspect, ...]:
     """Likeliest first. ``published``: when the file was made; ``compiled``: whether compiled code differs;
     ``included``: names of the headers that our own build read."""
-    found = [*_stamped(explanation, packages, published), *_blamed(explanation, packages, published)]
-    if _open(explanation):
-        found += _guessed(packages, published, included if compiled else frozenset(), compiled=compiled)
+    guess = _open(explanation)
+    found = chain(
+        _stamped(explanation, packages, published),
+        _blamed(explanation, packages, published),
+        _guessed(packages, published, included, compiled=compiled) if guess else (),
+    )
     first: dict[tuple[frozenset[str], str], Suspect] = {}
     for one in found:
         first.setdefault((frozenset(one.packages), one.version), one)
-    return tuple(first.values())[:MAX_SUSPECTS]
+        if len(first) >= MAX_SUSPECTS:
+            break
+    return tuple(first.values())
 
 
 def _open(explanation: ArtifactExplanation) -> bool:
@@ -144,7 +150,7 @@ def _stamped(explanation: ArtifactExplanation, packages: Sequence[Package], publ
             why = f"the published file was made with {drift.tool} {drift.published}, ours with {drift.rebuilt}"
             yield _suspect(package, version, why, packages, claims.get(package.name, ()))
     for drift, package, version in versions:
-        if not version and _is_younger(package, published) and (older := _at(package, published)):
+        if not version and _is_younger(package, published) and (older := _at_or_oldest(package, published)):
             why = f"{drift.tool} left other traces; published: {drift.published}; ours: {drift.rebuilt}"
             yield _suspect(package, older, why, packages, claims.get(package.name, ()))
 
@@ -174,7 +180,7 @@ def _blamed(explanation: ArtifactExplanation, packages: Sequence[Package], publi
     for cause in explanation.causes:
         for name in _packages_of(cause):
             package = by_name.get(name)
-            if package and _is_younger(package, published) and (older := _at(package, published)):
+            if package and _is_younger(package, published) and (older := _at_or_oldest(package, published)):
                 why = f"{_younger_words(package)}; the cause {cause.id} names it"
                 yield _suspect(package, older, why, packages, cause.findings)
 
@@ -184,7 +190,7 @@ def _guessed(
 ) -> Iterator[Suspect]:
     scored = []
     for package in packages:
-        share = len(package.headers & included)
+        share = len(package.headers & included) if compiled else 0
         tool = compiled and bool(_TOOLS.match(package.name))
         if (share or tool or package.asked_for) and _is_younger(package, published):
             scored.append((-share, not tool, package.name, package))
@@ -218,9 +224,13 @@ def _younger_words(package: Package) -> str:
 
 
 def _at(package: Package, published: datetime) -> str:
-    """The version the suite had when the file was made, as far as the changelog goes back: else the oldest it has."""
-    fitting = [one.version for one in package.older if one.date is None or one.date <= published]
-    return (fitting or [one.version for one in package.older[-1:]] or [""])[0]
+    """The version the suite had when the file was made; empty if the package's past does not reach back so far."""
+    return next((one.version for one in package.older if one.date is None or one.date <= published), "")
+
+
+def _at_or_oldest(package: Package, published: datetime) -> str:
+    """As ``_at``; or the oldest version there is, for a package that something in the file speaks against."""
+    return _at(package, published) or (package.older[-1].version if package.older else "")
 
 
 def _suspect(

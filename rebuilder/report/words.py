@@ -290,7 +290,7 @@ def next_steps(record: Record) -> list[str]:
         Verdict.REPRODUCED: ["Check the signed bundle offline with `rebuilder verify-bundle`, or publish the report."],
         Verdict.EQUIVALENT: ["Read which normalisers ran and what each removed before you rely on it."],
         Verdict.DIFFERENT: [
-            "Read the differences, and compare the toolchain with the one the publisher used.",
+            "Read the causes. `rebuilder explain RUN --confirm` tries the likeliest fix by one more rebuild.",
             "If you have the publisher's .buildinfo, run `rebuilder verify --buildinfo FILE` with it."
             if undeclared(record)
             else "Report it to the publisher with this record; the inputs are the ones they declared.",

@@ -19,6 +19,7 @@ from rebuilder.toolchain import deb
 MAX_DATA_BYTES = 2 * 1024**3
 MAX_MEMBERS = 200_000
 MAX_CHANGELOG_BYTES = 4 * 1024**2
+MAX_LINES = 200_000
 MAX_LINE = 2048
 MAX_UPLOADS = 1000
 MAX_HEADERS = 20_000
@@ -77,9 +78,10 @@ def older(uploads: tuple[Upload, ...], version: str) -> tuple[Upload, ...]:
     if base not in known:
         return ()
     at = known.index(base)
+    rest = [one for one in uploads[at + 1 :] if one.source == uploads[at].source]  # gcc-14 was gcc-13 before
     before = [f"{base}+b{number}" for number in range(int(rebuild[1]) - 1, 0, -1)] if rebuild else []
     own = [base] if rebuild else []
-    found = (*(Upload(uploads[at].source, one, uploads[at].date) for one in (*before, *own)), *uploads[at + 1 :])
+    found = (*(Upload(uploads[at].source, one, uploads[at].date) for one in (*before, *own)), *rest)
     return tuple({one.version: one for one in reversed(found) if one.version != version}.values())[::-1]
 
 
@@ -119,7 +121,10 @@ def _lines(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]
         return
     left = MAX_CHANGELOG_BYTES
     with gzip.GzipFile(fileobj=stream) as plain:
-        while left > 0 and (line := plain.readline(min(left, MAX_LINE))):
+        for _ in range(MAX_LINES):
+            line = plain.readline(min(left, MAX_LINE))
+            if not line:
+                return
             left -= len(line)
             yield line.rstrip(b"\r\n")
 

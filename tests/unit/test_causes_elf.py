@@ -100,7 +100,7 @@ def test_a_path_beside_something_else_in_debug_information_is_not_harmless() -> 
     name = causes(rebuilt.replace(b"bert-long", b"carl-long"), rebuilt)["build-path-dwarf"].evidence[0].path[0]
     at, size = section(rebuilt, name.encode())
     published = bytearray(rebuilt.replace(b"bert-long", b"carl-long"))
-    published[at + size - 3] ^= 1
+    published[at + size - 3] = 1
     found = causes(bytes(published), rebuilt)
     assert all(cause.severity is not Severity.HARMLESS for cause in found.values()), found
 
@@ -168,3 +168,11 @@ def with_all_loaded(data: bytes) -> bytes:
     first = next(at + i * width for i in range(count) if struct.unpack_from("<I", data, at + i * width)[0] == 1)
     struct.pack_into("<Q", changed, first + 32, len(data) - struct.unpack_from("<Q", data, first + 8)[0])
     return bytes(changed)
+
+
+def test_a_debuglink_to_a_file_of_another_kind_is_not_harmless() -> None:
+    published, rebuilt = (bytearray(side("debuglink", name)) for name in ("published", "rebuilt"))
+    at, _ = section(bytes(rebuilt), b".gnu_debuglink")
+    rebuilt[at : at + 3] = b"../"
+    assert causes(bytes(published), bytes(side("debuglink", "rebuilt")))["debuglink"].severity is Severity.HARMLESS
+    assert causes(bytes(published), bytes(rebuilt))["debuglink"].severity is Severity.INSPECT

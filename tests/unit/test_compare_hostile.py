@@ -211,9 +211,9 @@ def test_many_members_take_little_memory_and_time():
 
 
 def test_findings_past_the_limit_are_counted(monkeypatch):
-    from rebuilder.compare import walk
+    from rebuilder.compare import tally
 
-    monkeypatch.setattr(walk, "MAX_FINDINGS", 10)
+    monkeypatch.setattr(tally, "MAX_FINDINGS", 10)
     sides = [tar_of(*((f"{number}", text) for number in range(30))) for text in (b"1", b"2")]
     result = walked(*sides)
     assert len(result.difference.findings) == 10

@@ -35,6 +35,13 @@ def test_equal_folders_have_no_finding_whatever_their_times(tmp_path: Path):
     assert (difference.members.published, difference.members.equal) == (3, 3)
 
 
+def test_members_of_archives_are_not_counted_among_those_of_the_folder(tmp_path: Path):
+    archives = [samples.ar({b"a": b"1", b"b": b"1", b"c": data}) for data in (b"1", b"2")]
+    sides = [folder(tmp_path / side, {"x.a": data, "y": b""}) for side, data in zip(("one", "two"), archives, strict=True)]
+    members = compared(*sides).members
+    assert (members.published, members.rebuilt, members.equal) == (2, 2, 1)
+
+
 def test_every_kind_of_difference_is_told(tmp_path: Path):
     one = folder(tmp_path / "one", {"a/b": b"1", "gone": b"x", "mode": b"", "was": b"file", "x.gz": samples.gz(b"1")})
     two = folder(tmp_path / "two", {"a/b": b"2", "new": b"x", "mode": b"", "x.gz": samples.gz(b"2")})

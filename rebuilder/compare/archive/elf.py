@@ -118,17 +118,29 @@ def _fields(tables: Table, labels: tuple[str, ...], name: str, raw: bytes) -> tu
         layout = shape.section
         width = struct_of(shape.order, layout).size
         rows = ((f"{label}.", index * width) for index, label in enumerate(labels))
+        return tuple(
+            one
+            for (label, at), section in zip(rows, tables.sections, strict=True)
+            for one in _record(label, layout, shape.order, raw[at : at + width], _told(section))
+        )
     else:
         return (plain(name, raw),)
     return tuple(one for label, at in rows for one in _record(label, layout, shape.order, raw[at : at + width]))
 
 
-def _record(label: str, layout: tuple[tuple[str, int], ...], order: str, raw: bytes) -> Iterator[HeaderField]:
+def _told(section: Section) -> frozenset[str]:
+    """What the walk tells of a section by itself: of one without bytes (`.bss`) not its size."""
+    return _IMPLIED if section.stored else _IMPLIED - {"sh_size"} if section.type else frozenset()
+
+
+def _record(
+    label: str, layout: tuple[tuple[str, int], ...], order: str, raw: bytes, implied: frozenset[str] = _IMPLIED
+) -> Iterator[HeaderField]:
     at = 0
     for name, width in layout:
         piece = raw[at : at + width]
         number = int.from_bytes(piece, "little" if order == "<" else "big")
-        yield HeaderField(label + name, piece, _value(name, piece, number), name in _IMPLIED)
+        yield HeaderField(label + name, piece, _value(name, piece, number), name in implied)
         at += width
 
 

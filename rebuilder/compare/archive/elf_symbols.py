@@ -65,30 +65,58 @@ class _Best:
     size: int
 
 
+class Symbols:
+    """The symbols of one file, to be asked for many places."""
+
+    def __init__(self, data: Data) -> None:
+        self._data, self._tables = data, table(data)
+        #: By name as findings have it: the number and the header of each section.
+        self._sections: dict[str, tuple[int, Section]] = {}
+        seen: dict[str, int] = {}
+        for index, one in enumerate(self._tables.sections):
+            if index and one.type:
+                name = printable(one.name)
+                seen[name] = seen.get(name, 0) + 1
+                self._sections[name if seen[name] == 1 else f"{name}\\#{seen[name]}"] = index, one
+        known = (next((one for one in self._tables.sections if one.type == kind), None) for kind in (SYMTAB, DYNSYM))
+        self._symbols = [one for one in known if one is not None]
+
+    @property
+    def rows(self) -> int:
+        """How many symbols one answer has to look at."""
+        width = _row(self._tables).size
+        return sum(min(one.stored // width, MAX_SYMBOLS) for one in self._symbols)
+
+    def nearest(self, section_name: str, offset: int) -> str:
+        """See ``nearest_symbol``."""
+        tables = self._tables
+        index, target = self._sections.get(section_name, (0, None))
+        if target is None or not target.flags & _ALLOC or target.flags & _TLS_FLAG or offset < 0:
+            return ""
+        place = offset if tables.kind == _RELOCATABLE else target.address + offset
+        for symbols in self._symbols:
+            best = _best(self._data, tables, symbols, index, place, covered=symbols.type == DYNSYM)
+            if best:
+                name = _symbol_name(self._data, tables, symbols, best.name)
+                away = place - best.value
+                return f"{name}+0x{away:x}" if name and away else name
+        return ""
+
+
 def nearest_symbol(data: Data, section_name: bytes | str, offset: int) -> str:
     """The symbol that starts last before ``offset`` in a section: ``main+0x14``. Empty if nothing can be said.
 
     ``.dynsym`` does not name everything, so from it only a symbol that covers the place counts."""
-    tables = table(data)
-    target = _find(tables.sections[1:], section_name)
-    if target is None or not target.flags & _ALLOC or target.flags & _TLS_FLAG or offset < 0:
-        return ""
-    index = next(at for at, one in enumerate(tables.sections) if one is target)
-    place = offset if tables.kind == _RELOCATABLE else target.address + offset
-    for wanted in (SYMTAB, DYNSYM):
-        symbols = next((one for one in tables.sections if one.type == wanted), None)
-        best = _best(data, tables, symbols, index, place, covered=wanted == DYNSYM) if symbols else None
-        if symbols and best:
-            name = _symbol_name(data, tables, symbols, best.name)
-            away = place - best.value
-            return f"{name}+0x{away:x}" if name and away else name
-    return ""
+    return Symbols(data).nearest(section_name if isinstance(section_name, str) else printable(section_name), offset)
+
+
+def _row(tables: Table) -> struct.Struct:
+    return struct.Struct(tables.shape.order + ("IBBHQQ" if tables.shape.long else "IIIBBH"))
 
 
 def _best(data: Data, tables: Table, symbols: Section, index: int, place: int, *, covered: bool) -> _Best | None:
     stored = _bytes(data, symbols)
-    order = tables.shape.order
-    row = struct.Struct(order + ("IBBHQQ" if tables.shape.long else "IIIBBH"))
+    row = _row(tables)
     if stored is None:
         return None
     best = _Best(-1, -1, 0, 0)

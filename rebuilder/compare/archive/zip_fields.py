@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from rebuilder.compare.archive.layout import HeaderField, plain, printable
-from rebuilder.compare.archive.zip_records import CENTRAL, END, END64, LOCAL, extras
+from rebuilder.compare.archive.zip_records import CENTRAL, DESCRIBED, END, END64, FULL32, LOCAL, extras
 
 METHODS = {
     0: "stored",
@@ -66,6 +66,9 @@ _END64 = (
     ("offset", 8),
 )
 _LOCATOR = (("disk", 4), ("offset", 8), ("disks", 4))
+#: What the zip64 block has where the header's own field is full, and what a data descriptor has.
+_WIDENED = (".compressed size", ".size", ".offset")
+_LATER = frozenset({"crc32", "compressed size", "size"})
 _END_IMPLIED = _IMPLIED | {"entries", "entries here", "record size"}
 
 
@@ -113,7 +116,8 @@ def _header(side: str, table: tuple[tuple[str, int], ...], raw: bytes, sound: bo
     name_size, extra_size = sizes[f"{side}.name length"], sizes[f"{side}.extra length"]
     found.append(HeaderField(f"{side}.name", raw[at : at + name_size], printable(raw[at : at + name_size])))
     at += name_size
-    found += _extra(side, raw[at : at + extra_size], sound)
+    full = sum(int.from_bytes(one.raw, "little") == FULL32 for one in found if one.name.endswith(_WIDENED))
+    found += _extra(side, raw[at : at + extra_size], sound, 4 + 8 * full if full else 0)
     return [*found, *_text(f"{side}.comment", raw[at + extra_size :])]
 
 
@@ -121,10 +125,12 @@ def _fixed(
     side: str, table: tuple[tuple[str, int], ...], raw: bytes, sound: bool, implied: frozenset[str]
 ) -> Iterator[HeaderField]:
     yield plain(f"{side}.magic", raw[:4])
-    at = 4
+    at, later = 4, side == "local" and bool(raw[6] & DESCRIBED)
     for name, width in table:
         piece = raw[at : at + width]
-        yield HeaderField(f"{side}.{name}", piece, _value(name, piece), sound and name in implied)
+        # A local header may leave to the descriptor what it says itself: zero or not is the writer's choice.
+        open_ = later and name in _LATER and not any(piece)
+        yield HeaderField(f"{side}.{name}", piece, _value(name, piece), sound and name in implied and not open_)
         at += width
 
 
@@ -157,7 +163,8 @@ def _descriptor(raw: bytes, sound: bool) -> list[HeaderField]:
     return found
 
 
-def _extra(side: str, raw: bytes, sound: bool) -> Iterator[HeaderField]:
+def _extra(side: str, raw: bytes, sound: bool, wide: int) -> Iterator[HeaderField]:
+    """The blocks of an extra field. ``wide``: size of the zip64 block that the header asks for; 0: it asks for none."""
     seen: dict[int, int] = {}
     for kind, block in extras(raw):
         if kind < 0:
@@ -165,7 +172,7 @@ def _extra(side: str, raw: bytes, sound: bool) -> Iterator[HeaderField]:
             continue
         seen[kind] = seen.get(kind, 0) + 1
         again = f"\\#{seen[kind]}" if seen[kind] > 1 else ""
-        implied = sound and kind == 1 and not again
+        implied = sound and kind == 1 and not again and len(block) == wide
         yield HeaderField(f"{side}.extra.0x{kind:04x}{again}", block, _extra_value(kind, block), implied)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 from rebuilder.compare.archive.layout import printable
 from rebuilder.explain.causes import Match, Rule, Scene, elf_code
@@ -26,6 +25,7 @@ from rebuilder.findings import Severity
 
 _BUILD_ID_NOTE = 3
 _GLIBC = re.compile(rb"GLIBC_[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}")
+_DEBUG_FILE = re.compile(r"[0-9a-f]{30,126}\.debug")
 _ENDBR = b"\xf3\x0f\x1e\xfa"
 
 
@@ -57,7 +57,7 @@ def _links(scene: Scene) -> Iterator[Match]:
             entry = one.sections.get(name)
             values = [_link(raw(side, name), width, padded=width == 4) for side in one.sides]
             if entry and values[0] and values[1]:
-                harmless = unloaded(scene, entry[1].path)
+                harmless = _ordinary(*values) and unloaded(scene, entry[1].path)
                 yield worded(entry, values[0], values[1], "proved", Severity.HARMLESS if harmless else Severity.INSPECT)
 
 
@@ -68,6 +68,12 @@ def _link(text: bytes, width: int, *, padded: bool) -> str:
     if end <= 0 or len(text) != start + width or text[end:start].strip(b"\0"):
         return ""
     return f"{printable(text[:end])} {text[start:].hex()}"
+
+
+def _ordinary(published: str, rebuilt: str) -> bool:
+    """Whether the names are the same, or each that of a build-id: no other file is meant."""
+    names = [value.rpartition(" ")[0] for value in (published, rebuilt)]
+    return names[0] == names[1] or all(_DEBUG_FILE.fullmatch(name) for name in names)
 
 
 def _debug_info(scene: Scene) -> Iterator[Match]:
@@ -178,94 +184,92 @@ def _placed(one: Differing, which: int) -> list[str]:
     return [name for name in side.named if name in other.named]
 
 
-def _rules() -> Iterable[Rule]:
-    inspect, behaviour, harmless = Severity.INSPECT, Severity.BEHAVIOUR, Severity.HARMLESS
-    make = partial(Rule, changes=())
-    tools = "Build with the versions of compiler, linker and header packages that the publisher had"
-    yield make(
+_INSPECT, _BEHAVIOUR, _HARMLESS = Severity.INSPECT, Severity.BEHAVIOUR, Severity.HARMLESS
+_TOOLS = "Build with the versions of compiler, linker and header packages that the publisher had"
+
+RULES: tuple[Rule, ...] = (
+    Rule(
         id="build-id",
-        title="build-id of the linked file",
-        severity=harmless,
+        title="The build-id of the linked file differs",
+        severity=_HARMLESS,
         match=_build_ids,
-        fix=f"It follows from what was linked: remove the other causes. If there are none: {tools.lower()}.",
-    )
-    yield make(
+        fix=f"It follows from what was linked: remove the other causes. If there are none: {_TOOLS.lower()}.",
+    ),
+    Rule(
         id="debuglink",
-        title="link to the separate debug file",
-        severity=harmless,
+        title="The link to the separate debug file differs",
+        severity=_HARMLESS,
         match=_links,
         fix="It follows from the debug information that was split off: make that the same first.",
-    )
-    yield make(
+    ),
+    Rule(
         id="debug-info",
-        title="only what was stripped after linking differs",
-        severity=inspect,
+        title="Only what was stripped after linking differs",
+        severity=_INSPECT,
         match=_debug_info,
-        fix=f"{tools}: lines and declarations of every header end up in the debug information, and in the build-id.",
-    )
-    yield make(
+        fix=f"{_TOOLS}: lines and declarations of every header end up in the debug information, and in the build-id.",
+    ),
+    Rule(
         id="compiler-version",
-        title="another compiler or linker",
-        severity=behaviour,
+        title="Another compiler or linker built this",
+        severity=_BEHAVIOUR,
         match=_compiler,
         fix="Build with the compiler that the published .comment names.",
         changes=environment("package:gcc", "the version the published .comment names"),
-    )
-    yield make(
+    ),
+    Rule(
         id="libc-version",
-        title="linked with another C library",
-        severity=behaviour,
+        title="Linked with another C library",
+        severity=_BEHAVIOUR,
         match=_libc,
         fix="Build with the libc6-dev the publisher had: one side asks for symbol versions the other's libc lacks.",
         changes=environment("package:libc6-dev", "one with the symbol versions of the published file"),
-    )
-    yield make(
+    ),
+    Rule(
         id="compiler-flags",
-        title="another set of compiler flags",
-        severity=behaviour,
+        title="Compiled with other flags",
+        severity=_BEHAVIOUR,
         match=_flags,
         fix="Build with the flags of the publisher (dpkg-buildflags of that time, or the compiler's old default).",
         changes=environment("package:dpkg-dev", "one whose flags have, or lack, -fcf-protection"),
-    )
-    yield make(
+    ),
+    Rule(
         id="linker-layout",
-        title="the linker laid sections out in another order",
-        severity=inspect,
+        title="The linker laid the sections out in another way",
+        severity=_INSPECT,
         match=_layout,
         fix="Build with the binutils the publisher had.",
         changes=environment("package:binutils", "the version of the published build"),
-    )
-    yield make(
+    ),
+    Rule(
         id="symbol-order",
-        title="objects linked in another order",
-        severity=behaviour,
+        title="Objects were linked in another order",
+        severity=_BEHAVIOUR,
         match=elf_code.order,
         fix="Sort the list of objects before linking: $(sort $(wildcard *.c)), or name them one by one.",
         changes=project("Makefile", "$(sort $(wildcard *.c)) in place of $(wildcard *.c) or find"),
-    )
-    yield make(
+    ),
+    Rule(
         id="libc-startfiles",
-        title="start code of another C library",
-        severity=behaviour,
+        title="The start code is of another C library",
+        severity=_BEHAVIOUR,
         match=elf_code.startfiles,
         fix="Build with the libc6-dev the publisher had: crt1.o and crti.o come from it.",
         changes=environment("package:libc6-dev", "the version of the published build"),
-    )
-    yield make(
+    ),
+    Rule(
         id="march-native",
-        title="code for another processor",
-        severity=behaviour,
+        title="The code is for another processor",
+        severity=_BEHAVIOUR,
         match=elf_code.native,
         fix="Name the processor: -march=x86-64 in place of -march=native.",
         changes=project("CFLAGS", "-march=x86-64"),
-    )
-    yield make(
+    ),
+    Rule(
         id="code-generation",
-        title="the compiler gave other code",
-        severity=behaviour,
+        title="The compiled code differs",
+        severity=_BEHAVIOUR,
         match=elf_code.generation,
-        fix=f"{tools}; then look at flags, generated sources, and optimisation that depends on time or memory.",
-    )
-
-
-RULES: tuple[Rule, ...] = tuple(_rules())
+        fix=f"{_TOOLS}; then look at flags, generated sources, and optimisation that depends on time or memory.",
+    ),
+)

@@ -141,94 +141,93 @@ def _locale(_: Scene, one: bytes, other: bytes) -> Confidence | None:
     return None
 
 
-def _rules() -> tuple[Rule, ...]:
-    who = "Leave it out, or take it from the source"
-    host = _after(_HOST_WORD, _HOST.pattern.decode())
-    user = _after(_USER_WORD, _NAME.pattern.decode())
-    shapes = [
-        Shape(
-            id="hostname",
-            title="the name of the machine it was built on",
-            pattern=_HOST,
-            judge=_host,
-            fix=f"{who}: no uname -n, no hostname.",
-            variations=frozenset({"hostname"}),
-            changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
+_WHO = "Leave it out, or take it from the source"
+_ANNOUNCED_HOST = _after(_HOST_WORD, _HOST.pattern.decode())
+_ANNOUNCED_USER = _after(_USER_WORD, _NAME.pattern.decode())
+
+_SHAPES: tuple[Shape, ...] = (
+    Shape(
+        id="hostname",
+        title="A file holds the name of the machine it was built on",
+        pattern=_HOST,
+        judge=_host,
+        fix=f"{_WHO}: no uname -n, no hostname.",
+        variations=frozenset({"hostname"}),
+        changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
+    ),
+    Shape(
+        id="hostname",
+        title="A file holds the name of the machine it was built on",
+        pattern=_ANNOUNCED_HOST,
+        judge=_announced,
+        where=_prose,
+        fix=f"{_WHO}: no uname -n, no hostname.",
+        changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
+    ),
+    Shape(
+        id="username",
+        title="A file names the user who built it",
+        pattern=_NAME,
+        judge=_user,
+        fix=f"{_WHO}: no whoami, no $USER.",
+        variations=frozenset({"user"}),
+        changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
+    ),
+    Shape(
+        id="username",
+        title="A file names the user who built it",
+        pattern=_ANNOUNCED_USER,
+        judge=_announced,
+        where=_prose,
+        fix=f"{_WHO}: no whoami, no $USER.",
+        changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
+    ),
+    Shape(
+        id="environment-variable",
+        title="A file holds a variable of the build's environment",
+        pattern=_VARIABLE,
+        judge=_variable,
+        fix="Do not write the environment out; build with it cleared (env -i) and set what is needed.",
+        variations=frozenset({"environment", "path-variable"}),
+        changes=(
+            *environment("variable:NAME", "the publisher's value"),
+            *project("what writes it", "no environment"),
         ),
-        Shape(
-            id="hostname",
-            title="the name of the machine it was built on",
-            pattern=host,
-            judge=_announced,
-            where=_prose,
-            fix=f"{who}: no uname -n, no hostname.",
-            changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
+    ),
+    Shape(
+        id="cpu-count",
+        title="A file holds the number of processors of the machine",
+        pattern=_CPU,
+        judge=_cpus,
+        fix="Do not write the number of jobs out; split work in a number of pieces that is fixed.",
+        variations=frozenset({"cpu-count"}),
+        changes=(
+            *environment("cpus", "as many as the publisher had"),
+            *project("what writes it", "no nproc, no -jN"),
         ),
-        Shape(
-            id="username",
-            title="the user who built it",
-            pattern=_NAME,
-            judge=_user,
-            fix=f"{who}: no whoami, no $USER.",
-            variations=frozenset({"user"}),
-            changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
+    ),
+    Shape(
+        id="kernel-version",
+        title="A file names the kernel it was built on",
+        pattern=_KERNEL,
+        judge=_kernel,
+        fix="Leave uname out of what is written.",
+        variations=frozenset({"kernel"}),
+        changes=(
+            *environment("kernel", "the publisher's (setarch --uname-2.6)"),
+            *project("what writes it", "no uname"),
         ),
-        Shape(
-            id="username",
-            title="the user who built it",
-            pattern=user,
-            judge=_announced,
-            where=_prose,
-            fix=f"{who}: no whoami, no $USER.",
-            changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
-        ),
-        Shape(
-            id="environment-variable",
-            title="a variable of the environment",
-            pattern=_VARIABLE,
-            judge=_variable,
-            fix="Do not write the environment out; build with it cleared (env -i) and set what is needed.",
-            variations=frozenset({"environment", "path-variable"}),
-            changes=(
-                *environment("variable:NAME", "the publisher's value"),
-                *project("what writes it", "no environment"),
-            ),
-        ),
-        Shape(
-            id="cpu-count",
-            title="how many processors the machine has",
-            pattern=_CPU,
-            judge=_cpus,
-            fix="Do not write the number of jobs out; split work in a number of pieces that is fixed.",
-            variations=frozenset({"cpu-count"}),
-            changes=(
-                *environment("cpus", "as many as the publisher had"),
-                *project("what writes it", "no nproc, no -jN"),
-            ),
-        ),
-        Shape(
-            id="kernel-version",
-            title="the kernel it was built on",
-            pattern=_KERNEL,
-            judge=_kernel,
-            fix="Leave uname out of what is written.",
-            variations=frozenset({"kernel"}),
-            changes=(
-                *environment("kernel", "the publisher's (setarch --uname-2.6)"),
-                *project("what writes it", "no uname"),
-            ),
-        ),
-        Shape(
-            id="locale-messages",
-            title="words, quotes and decimal marks of another locale",
-            pattern=_LOCAL,
-            judge=_locale,
-            fix="Build with LC_ALL=C.UTF-8.",
-            variations=frozenset({"locale"}),
-            changes=(*environment("locale", "C.UTF-8, or the publisher's"), *project("the build", "LC_ALL=C.UTF-8")),
-        ),
-    ]
-    return tuple(rule(shape) for shape in shapes)
+    ),
+    Shape(
+        id="locale-messages",
+        title="Words, quotes or decimal marks are those of another locale",
+        pattern=_LOCAL,
+        judge=_locale,
+        fix="Build with LC_ALL=C.UTF-8.",
+        variations=frozenset({"locale"}),
+        changes=(*environment("locale", "C.UTF-8, or the publisher's"), *project("the build", "LC_ALL=C.UTF-8")),
+    ),
+)
 
 
 def _merged(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -239,4 +238,4 @@ def _merged(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     return tuple(reduce(lambda first, other: also(first.match, other), same) for same in grouped.values())
 
 
-RULES: tuple[Rule, ...] = (*paths.RULES, *times.RULES, *_merged(_rules()), *orders.RULES)
+RULES: tuple[Rule, ...] = (*paths.RULES, *times.RULES, *_merged(tuple(rule(shape) for shape in _SHAPES)), *orders.RULES)

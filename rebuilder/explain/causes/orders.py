@@ -169,7 +169,7 @@ def _echo(scene: Scene) -> Iterator[Match]:
 RULES: tuple[Rule, ...] = (
     Rule(
         id="locale-collation",
-        title="sorted by the rules of another locale",
+        title="Lines are sorted by the rules of another locale",
         severity=Severity.INSPECT,
         fix="Sort with LC_ALL=C.",
         match=partial(_moved, judge=_collation, words=False),
@@ -177,7 +177,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="hash-order",
-        title="the same entries in an order that is not fixed (hash table, folder listing)",
+        title="The same entries stand in an order that is not fixed (hash table, folder listing)",
         severity=Severity.INSPECT,
         fix="Sort the keys of a hash, and the list of a folder, before writing. PYTHONHASHSEED shows it.",
         match=partial(_moved, judge=_hashes, words=True),
@@ -185,7 +185,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="json-key-order",
-        title="the same JSON with its keys in another order",
+        title="The same JSON has its keys in another order",
         severity=Severity.INSPECT,
         fix="Write JSON with sorted keys: json.dumps(..., sort_keys=True), jq -S.",
         match=_keys,
@@ -193,7 +193,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="line-endings",
-        title="other line ends (CR LF)",
+        title="The lines end in another way (CR LF)",
         severity=Severity.INSPECT,
         fix="Check out with core.autocrlf=false, and name the line ends in .gitattributes.",
         match=_returns,
@@ -201,7 +201,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="shell-echo",
-        title="echo of another shell",
+        title="The echo of another shell wrote this",
         severity=Severity.INSPECT,
         fix="Use printf in place of echo -e, or build with the same /bin/sh.",
         match=_echo,

@@ -102,7 +102,7 @@ _IN_SWITCH = re.compile(rb"(?<=[=\s])/(?:[\w.+~@%:-]{1,255}/){0,60}[\w.+~@%:-]{1
 RULES: tuple[Rule, ...] = (
     _path_rule(
         "build-path-rodata",
-        "the folder it was built in, as text of the program",
+        "The program holds the folder it was built in",
         _rodata,
         "Build in the same folder, or compile with -ffile-prefix-map (it covers __FILE__ and assert).",
         "CFLAGS",
@@ -110,7 +110,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _path_rule(
         "build-path-dwarf",
-        "the folder it was built in, in debug information",
+        "Debug information holds the folder it was built in",
         lambda _, name: name in _DEBUG,
         "Build in the same folder, or compile with -ffile-prefix-map (for assembly: as --debug-prefix-map).",
         "CFLAGS",
@@ -120,12 +120,12 @@ RULES: tuple[Rule, ...] = (
         _IN_SWITCH,
         _path,
         _PRODUCER,
-        title="the folder it was built in, among the compiler's recorded switches",
+        title="The compiler's recorded switches hold the folder it was built in",
         fix="Build in the same folder, or do not record switches (-gno-record-gcc-switches).",
     ),
     _path_rule(
         "build-path-rpath",
-        "the folder it was built in, as a place to look for libraries",
+        "The search path for libraries holds the folder it was built in",
         lambda _, name: name in _DYNAMIC,
         "Do not leave an rpath of the build tree: -DCMAKE_SKIP_RPATH=ON, chrpath -d.",
         "LDFLAGS",
@@ -133,7 +133,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _path_rule(
         "build-path-text",
-        "the folder it was built in, in a text",
+        "A text holds the folder it was built in",
         _text,
         "Build in the same folder, or write paths relative to the file or to the installed prefix.",
         "the script that writes it",
@@ -142,7 +142,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         Shape(
             id="home",
-            title="somebody's home folder",
+            title="A file holds somebody's home folder",
             pattern=_PATH,
             judge=_home,
             fix="Build with HOME set to a folder that is not there (/nonexistent).",
@@ -153,7 +153,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         Shape(
             id="date-macro",
-            title="date or time of compilation (__DATE__, __TIME__)",
+            title="The program holds the date or time it was compiled (__DATE__, __TIME__)",
             pattern=_DATE_MACRO,
             where=lambda _, name: name.startswith((".rodata", ".data")),
             fix="Set SOURCE_DATE_EPOCH (GCC and clang take it), or remove the macros; -Werror=date-time finds them.",

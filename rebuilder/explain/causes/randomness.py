@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         Shape(
             id="git-describe",
-            title="what git says of the checkout (length of the commit's name, -dirty)",
+            title="What git says of the checkout differs (length of the commit's name, -dirty)",
             pattern=_GIT,
             judge=_describe,
             fix="Build from a clean and full clone with core.abbrev set, or hand the version in.",
@@ -72,7 +72,7 @@ RULES: tuple[Rule, ...] = (
         rule(
             Shape(
                 id="random-seed",
-                title="names a compiler makes with a random seed",
+                title="A compiler made names with a random seed",
                 pattern=_SEED,
                 fix="Give each file a fixed seed: -frandom-seed=<name of the file>.",
                 changes=project("CFLAGS", "-frandom-seed=$@"),
@@ -84,7 +84,7 @@ RULES: tuple[Rule, ...] = (
         rule(
             Shape(
                 id="lto-suffix",
-                title="numbers that link-time optimisation appends to names",
+                title="Link-time optimisation numbered names in another way",
                 pattern=_LTO,
                 fix="Link with one thread and a fixed order: -flto-partition=none or -flto=1, and sorted objects.",
                 changes=project("LDFLAGS", "-flto=1 -flto-partition=none"),
@@ -94,7 +94,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         Shape(
             id="random-name",
-            title="a random name or id",
+            title="A file holds a random name or id",
             pattern=_RANDOM,
             judge=_random,
             fix="Derive the id from the content (uuid5), or give it a seed; write temporary names nowhere.",
@@ -105,7 +105,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         Shape(
             id="pointer-value",
-            title="an address of the program that wrote it",
+            title="A file holds an address of the program that wrote it",
             pattern=_POINTER,
             judge=_pointer,
             fix="Do not print objects without a text of their own (`<object at 0x7f...>`), nor hash by address.",

@@ -25,11 +25,11 @@ MAX_BYTES = 64 * 1024**2
 #: Differing stretches of a pair that are looked at.
 MAX_SPOTS = 1000
 #: Of one stretch, and of the text before and after it.
-MAX_RUN, MAX_AROUND = 4096, 256
+MAX_RUN, MAX_AROUND = 1024, 256
 #: Strings of a side, where the sizes differ.
 MAX_STRINGS = 500_000
-#: Spots kept for one scene; past that, few are kept of each member.
-MAX_KEPT, FEW = 100_000, 20
+#: Bytes of spots kept for one scene, for every rule reads all of them; past half of it, few are kept of each member.
+MAX_KEPT, FEW = 4 * 1024**2, 3
 #: Bytes of members read for one scene; the rest is left alone.
 MAX_SCENE = 1024**3
 #: Differing bytes with no more than seven equal ones between them are one stretch.
@@ -85,11 +85,23 @@ def evidence(finding: Finding, published: bytes, rebuilt: bytes, at: int | None 
 
 def exchanged(spot: Spot, pattern: re.Pattern[bytes]) -> tuple[tuple[bytes, bytes], ...]:
     """All values that differ, if both sides are the same but for what the pattern finds in them; else none."""
-    left = [one.group() for one in pattern.finditer(spot.published)]
-    right = [one.group() for one in pattern.finditer(spot.rebuilt)]
-    if len(left) != len(right) or pattern.sub(b"\0", spot.published) != pattern.sub(b"\0", spot.rebuilt):
+    left, mine = _masked(spot.published, pattern)
+    if not left:
+        return ()
+    right, theirs = _masked(spot.rebuilt, pattern)
+    if len(left) != len(right) or mine != theirs:
         return ()
     return tuple((one, other) for one, other in zip(left, right, strict=True) if one != other)
+
+
+def _masked(text: bytes, pattern: re.Pattern[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """What the pattern finds, and what lies between."""
+    values, rest, end = [], [], 0
+    for found in pattern.finditer(text):
+        values.append(found.group())
+        rest.append(text[end : found.start()])
+        end = found.end()
+    return values, [*rest, text[end:]]
 
 
 # --- stretches of two sides of one size -------------------------------------------------------------
@@ -157,11 +169,8 @@ def _by_strings(left: bytes, right: bytes, limit: int) -> Spots:
         return Spots((), False)
     mine, theirs = left.split(mark), right.split(mark)
     aligned = len(mine) == len(theirs)
-    if not aligned:
-        shared = Counter(mine) & Counter(theirs)
-        one, other = _left_over(mine, shared), _left_over(theirs, shared)
-    else:
-        one, other = list(_placed(mine)), list(_placed(theirs))
+    shared = Counter[bytes]() if aligned else Counter(mine) & Counter(theirs)
+    one, other = ((_placed(side) if aligned else _left_over(side, shared)) for side in (mine, theirs))
     differing = ((at, a, b) for (at, a), (_, b) in zip(one, other, strict=False) if a != b)
     found = [_cut(at, a, b) for at, a, b in islice(differing, limit + 1)]
     short = all(max(len(one.published), len(one.rebuilt)) < 2 * MAX_RUN for one in found)
@@ -175,16 +184,14 @@ def _placed(strings: list[bytes]) -> Iterator[tuple[int, bytes]]:
         at += len(one) + 1
 
 
-def _left_over(strings: list[bytes], shared: Counter[bytes]) -> list[tuple[int, bytes]]:
+def _left_over(strings: list[bytes], shared: Counter[bytes]) -> Iterator[tuple[int, bytes]]:
     """The strings that only this side has, in order."""
     left = shared.copy()
-    found = []
     for at, one in _placed(strings):
         if left[one] > 0:
             left[one] -= 1
         elif one:
-            found.append((at, one))
-    return found
+            yield at, one
 
 
 def _cut(at: int, one: bytes, other: bytes) -> Spot:
@@ -287,6 +294,6 @@ def once(scene: Scene, key: object, make: Callable[[], Value]) -> Value:
 def _read(scene: Scene) -> Iterator[Reading]:
     left = MAX_KEPT
     for index, finding, pair in contents(scene):
-        found = spots(*pair, MAX_SPOTS if left > 0 else FEW)
-        left -= len(found.found)
+        found = spots(*pair, MAX_SPOTS if 2 * left > MAX_KEPT else FEW if left > 0 else 0)
+        left -= sum(len(one.published) + len(one.rebuilt) for one in found.found)
         yield Reading(index, finding, found)

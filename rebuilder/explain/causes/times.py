@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         Shape(
             id="timezone",
-            title="the time zone it was built in",
+            title="A time is written in the time zone of the build",
             pattern=re.compile(_MOMENT.pattern + rb"|" + _ZONES.pattern),
             judge=_zone,
             fix="Build with TZ=UTC, or write times in UTC: date -u, gmtime.",
@@ -128,7 +128,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         Shape(
             id="embedded-timestamp",
-            title="the time of the build",
+            title="A file holds the time of the build",
             pattern=_MOMENT,
             judge=_stamp,
             where=lambda _, name: not name.startswith(".debug_"),
