@@ -85,11 +85,22 @@ def first_difference(one: Data, other: Data) -> int | None:
     while True:
         left, right = one.read(at, CHUNK), other.read(at, CHUNK)
         if left != right:
-            shared = min(len(left), len(right))
-            return at + next((i for i in range(shared) if left[i] != right[i]), shared)
+            return at + _shared(left, right)
         if not left:
             return None
         at += len(left)
+
+
+def _shared(left: bytes, right: bytes) -> int:
+    """How many bytes both start with. By halves, for one comparison of many bytes is quicker than many of one."""
+    same, end = 0, min(len(left), len(right))
+    while same < end:
+        middle = (same + end + 1) // 2
+        if left[same:middle] == right[same:middle]:
+            same = middle
+        else:
+            end = middle - 1
+    return same
 
 
 #: Puts a stream of bytes where it can be read at any place. Raises ``BudgetError`` past its bounds.

@@ -16,8 +16,8 @@ MAX_HASHED = 4 * 1024**3
 _HEX = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 _BASE64 = {43: "sha256", 64: "sha384", 86: "sha512"}
 _TOKEN = re.compile(
-    rb"(?<![0-9a-fA-F])(?:[0-9a-f]{128}|[0-9a-f]{96}|[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-fA-F])"
-    rb"|(?<=sha256=)[0-9A-Za-z_-]{43}|(?<=sha384=)[0-9A-Za-z_-]{64}|(?<=sha512=)[0-9A-Za-z_-]{86}"
+    rb"(?<![0-9a-fA-F])[0-9a-f]{32,128}(?![0-9a-fA-F])"
+    rb"|(?<==)(?:(?<=sha256=)[0-9A-Za-z_-]{43}|(?<=sha384=)[0-9A-Za-z_-]{64}|(?<=sha512=)[0-9A-Za-z_-]{86})"
 )
 
 Pairs = Mapping[MemberPath, tuple[Data, Data]]
@@ -48,6 +48,8 @@ def _read(text: bytes) -> tuple[str, str] | None:
     """Algorithm and hex digest. 64 characters are hex where they can be."""
     if len(text) in _HEX and re.fullmatch(rb"[0-9a-f]+", text):
         return _HEX[len(text)], text.decode()
+    if len(text) not in _BASE64:
+        return None
     raw = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
     # The last character has bits to spare: with others than zero it would be another text for the same digest.
     return (_BASE64[len(text)], raw.hex()) if base64.urlsafe_b64encode(raw).rstrip(b"=") == text else None

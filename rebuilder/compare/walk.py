@@ -99,8 +99,6 @@ class Walk:
     counts: list[int] = field(default_factory=lambda: [0, 0, 0])
     symbol_rows: int = 0
 
-    # --- one member or file ---------------------------------------------------------------------
-
     def compare(self, place: Place, left: Data, right: Data) -> str:
         """Compare two stretches of bytes that may differ; the format both were read as."""
         offset = first_difference(left, right)
@@ -162,8 +160,6 @@ class Walk:
 
         budget = Budget(entry=entry, check=self.bounds.check, spool=self.bounds.spool)
         return tiled(reader.read(data, budget), data.size)
-
-    # --- containers -----------------------------------------------------------------------------
 
     def _container(self, place: Place, data: Sides, layouts: tuple[Layout, Layout]) -> None:
         here = _Container(place, data, layouts, Symbols(data[0]) if layouts[0].format == "elf" else None)

@@ -42,7 +42,7 @@ class NotInstallable(InfrastructureError):  # noqa: N818 - names what the packag
         """What apt or dpkg has against the packages, in one line: out of the last lines that were printed."""
         lines = [line.strip() for line in self.message.split("\n") if line.strip()]
         told = [line for line in lines if re.search(r"\b(?:depends|breaks|conflicts)\b", line, re.IGNORECASE)]
-        return "; ".join(told[:3] or lines[:1])[:600]
+        return "; ".join(told[:3] or lines[:1] + lines[-2:])[:600]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -290,7 +290,7 @@ def test_damaged_and_missing_packages_are_named_and_not_believed(copied: Stage) 
         "Not looked into: 2 packages of the toolchain whose files are not in the store, or damaged there: "
         "specimen-absent, specimen-bystander\n"
     ) in outcome.out
-    assert "likeliest first:\n  1. specimen-stamper 1.0: " in outcome.out
+    assert "likeliest first:\n  1. specimen-choosy 1.0: " in outcome.out
     blob_path(copied.world.state, lock_published(copied)).unlink()
     gone = copied.explain("--offline")
     assert gone.code == 2, gone.text

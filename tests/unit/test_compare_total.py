@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rebuilder.data import Held, first_difference
 from rebuilder.findings import DifferenceClass, Finding
 from tests import samples
 from tests.scenes import walked
@@ -30,6 +31,13 @@ def mutated(data: bytes, draw: st.DataObject) -> bytes:
     if how == "delete":
         return data[:at] + data[at + draw.draw(st.integers(1, 40)) :]
     return data[:at] + bytes([data[at] ^ draw.draw(st.integers(1, 255))]) + data[at + 1 :]
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=40))
+def test_the_first_difference_is_where_two_data_part(same, one, other):
+    left, right = same + one, same + other
+    expected = next((at for at in range(len(left) + 1) if left[: at + 1] != right[: at + 1]), None)
+    assert first_difference(Held(left), Held(right)) == (None if left == right else expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

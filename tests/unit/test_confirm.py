@@ -22,6 +22,7 @@ from rebuilder.lock import LockedPackage, ToolchainLock
 from rebuilder.model import Comparison, Explanation, FileDigest, Input, Origin, Record, Verdict
 from rebuilder.ports import Resolution
 from rebuilder.store.blobs import BlobStore
+from rebuilder.toolchain.rootfs import NotInstallable
 from tests import records
 from tests.samples import ar
 
@@ -291,3 +292,17 @@ def test_the_toolchain_of_a_try_is_inferred_and_all_else_is_as_it_was():
     # What the publisher declared stands in the recipe by now; the source is judged anew.
     assert said["path"] == next(one for one in declared if one.name == "path")
     assert said["source"].origin == "pinned"
+
+
+def test_why_packages_do_not_go_together_is_told_in_one_line():
+    log = (
+        "mmdebstrap made no root filesystem: it failed (status 25). Its last lines:\n"
+        "Reading package lists...\nThe following packages have unmet dependencies:\n"
+        " tool : Depends: nowhere but it is not installable\n"
+        "E: Unable to correct problems, you have held broken packages.\nE: apt-get failed"
+    )
+    assert NotInstallable(log).reason == "tool : Depends: nowhere but it is not installable"
+    assert NotInstallable("it failed (status 1). Its last lines:\nI: a\nI: b\nE: no").reason == (
+        "it failed (status 1). Its last lines:; I: b; E: no"
+    )
+    assert len(NotInstallable("Breaks: x " * 1000).reason) <= 600

@@ -12,7 +12,7 @@ done
 if [ -n "${LISTED:-}" ]; then objects=$(find objects -name '*.o'); else objects=$(ls objects/*.o | LC_ALL=C sort); fi
 case ${KIND:-shared} in
     static)
-        if [ -n "${CLOCK:-}" ]; then unset LD_PRELOAD; touch -d "$CLOCK" objects/*.o; fi
+        [ -z "${CLOCK:-}" ] || env -u LD_PRELOAD touch -d "$CLOCK" objects/*.o
         ar rcU "$OUT/$OUTPUT" $objects ;;
     program) $CC $CFLAGS ${STARTFILES:+-B/in/startfiles} ${LDFLAGS:-} -o "$OUT/$OUTPUT" $objects \
         ${STARTFILES:+/in/startfiles/libc_nonshared.a} ;;

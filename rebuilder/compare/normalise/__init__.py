@@ -41,9 +41,13 @@ def equal_after(
 def _equal(
     published: Data, rebuilt: tuple[Data, ...], chosen: Sequence[Normaliser], bounds: Bounds
 ) -> list[Canonical] | None:
-    """The normalised forms, if they are all one."""
-    forms = [canonical(data, chosen, _budget(bounds)) for data in (published, *rebuilt)]
-    return forms if len({form.digest for form in forms}) == 1 else None
+    """The normalised forms, if they are all one; the first that is another ends it."""
+    forms: list[Canonical] = []
+    for data in (published, *rebuilt):
+        forms.append(canonical(data, chosen, _budget(bounds)))
+        if forms[-1].digest != forms[0].digest:
+            return None
+    return forms
 
 
 def _budget(bounds: Bounds) -> Budget:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 from rebuilder.data import Data, chunks
-from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity
+from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity, streams
 from rebuilder.explain.causes.fields import evidence, fields
 from rebuilder.findings import DifferenceClass, Finding, MemberPath
 
@@ -51,7 +51,10 @@ def gzip_name(scene: Scene) -> Iterator[Match]:
     for one in fields(scene, ("fname", "flags")):
         words = [set(value.split()) - {"none"} for value in one.values]
         if one.form == "gzip" and (one.finding.what == "fname" or words[0] ^ words[1] == {"name"}):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            # A name with a folder in it is one that a program can be led elsewhere by.
+            led = any(mark in value for value in one.values for mark in ("/", "\\", ".."))
+            severity = Severity.INSPECT if led else None
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
 
 
 def gzip_system(scene: Scene) -> Iterator[Match]:
@@ -75,12 +78,19 @@ def deflate(scene: Scene) -> Iterator[Match]:
             continue
         words, cost = _levels(scene, finding, left)
         left -= cost
-        yield Match(finding=index, evidence=evidence(finding, *words), confidence="proved")
+        severity = _stored_severity(finding)
+        yield Match(finding=index, evidence=evidence(finding, *words), confidence="proved", severity=severity)
     for one in fields(scene, (*_SIZES, "xfl")):
         of_gzip = one.finding.what == "xfl" and one.form == "gzip"
         known = packed.get(one.finding.path)
         if known and _is_deflate(known) and (of_gzip or one.finding.what in _SIZES):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="likely")
+            severity = _stored_severity(known)
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="likely", severity=severity)
+
+
+def _stored_severity(finding: Finding) -> Severity | None:
+    """Programs read members that are stored in place: jars in jars, libraries in packages of apps."""
+    return Severity.INSPECT if "stored" in finding.what else None
 
 
 def _is_deflate(finding: Finding) -> bool:
@@ -138,7 +148,15 @@ def bzip2(scene: Scene) -> Iterator[Match]:
 def _of_method(scene: Scene, method: str) -> Iterator[Match]:
     for index, finding in scene.findings():
         if finding.kind is DifferenceClass.COMPRESSION and finding.what == method:
-            yield Match(finding=index, evidence=evidence(finding), confidence="proved")
+            severity = None if _is_one_stream(scene, finding, method) else Severity.INSPECT
+            yield Match(finding=index, evidence=evidence(finding), confidence="proved", severity=severity)
+
+
+def _is_one_stream(scene: Scene, finding: Finding, method: str) -> bool:
+    try:
+        return streams.alike(method, scene.pair(finding.path))
+    except KeyError:
+        return False
 
 
 def repacked(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from rebuilder.data import Data
@@ -22,6 +23,8 @@ _MODE = re.compile(r"(?P<mode>[0-7]{3,7})(?: dos (?P<dos>0x[0-9a-f]+))?")
 #: Read by position: a program looks for these as the first member.
 _FIRST = (b"META-INF", b"mimetype", b"[Content_Types]")
 
+#: Steps of a name that are looked at.
+_DEEP = 64
 _UMASK = Change(where="environment", target="umask", text="Build with umask 0022.")
 
 
@@ -49,11 +52,17 @@ def _is_unordered(data: Data) -> bool:
     if found[0].name.startswith(_FIRST) or any(one.name.startswith(_FIRST[0]) for one in found):
         return False
     places = {_place(one.name) for one in found}
-    return len(places) == len(found) and not any(b".." in place.split(b"/") for place in places)
+    if len(places) != len(found) or any(".." in place for place in places):
+        return False
+    # What is a file to one member and a folder to another is what came last.
+    files = {_place(one.name) for one in found if one.kind == "file"}
+    return not any(place[:size] in files for place in places for size in range(1, min(len(place), _DEEP)))
 
 
-def _place(name: bytes) -> bytes:
-    return b"/".join(step for step in name.lower().split(b"/") if step not in (b"", b"."))
+def _place(name: bytes) -> tuple[str, ...]:
+    """The same for names that some file system takes for one."""
+    text = unicodedata.normalize("NFKC", name.decode("utf-8", "surrogateescape")).casefold()
+    return tuple(step for step in text.replace("\\", "/").split("/") if step not in ("", "."))
 
 
 def modes(scene: Scene) -> Iterator[Match]:
@@ -99,14 +108,13 @@ def _umask(pair: tuple[int, int]) -> tuple[Change, ...]:
 
 
 def folders(scene: Scene) -> Iterator[Match]:
-    """Entries for directories on one side only."""
+    """Entries for directories on one side only. Loaders of Java and Python look for them, also above files."""
     forms = Forms(scene)
     for index, finding in scene.findings():
         if finding.kind in ALONE and finding.path and _is_folder(finding) and not is_twice(finding):
             form = forms.at(finding.path[:-1])
             if form in ("zip", "tar"):
-                severity = Severity.HARMLESS if form == "zip" and _is_filled(scene, finding) else Severity.INSPECT
-                yield Match(finding=index, evidence=lone(finding), confidence="proved", severity=severity)
+                yield Match(finding=index, evidence=lone(finding), confidence="proved")
 
 
 def _is_folder(finding: Finding) -> bool:
@@ -116,17 +124,6 @@ def _is_folder(finding: Finding) -> bool:
 
 def _side(finding: Finding) -> Side:
     return finding.published if finding.kind is DifferenceClass.MISSING else finding.rebuilt
-
-
-def _is_filled(scene: Scene, finding: Finding) -> bool:
-    """Whether the side without the entry has files below it, so that the directory is there all the same."""
-    try:
-        pair = scene.pair(finding.path[:-1])
-    except KeyError:
-        return False
-    name = finding.path[-1].encode().rstrip(b"/") + b"/"
-    found = entries(pair[1 if finding.kind is DifferenceClass.MISSING else 0])
-    return any(one.name.startswith(name) for one in found or ())
 
 
 def missing(scene: Scene) -> Iterator[Match]:

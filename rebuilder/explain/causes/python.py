@@ -137,7 +137,7 @@ _PYC_RULES: tuple[Rule, ...] = (
     Rule(
         id="pyc-times",
         title="Compiled Python carries the time of its source",
-        severity=Severity.HARMLESS,
+        severity=Severity.INSPECT,
         fix=f"{_COMPILE}, or SOURCE_DATE_EPOCH set while compiling; or ship no .pyc.",
         match=times,
         changes=(_EPOCH, _HASHED),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from rebuilder.data import Data
-from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity
+from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity, clocks
 from rebuilder.explain.causes.fields import ABSENT, Field, Forms, evidence, fields, moment, same_value
 from rebuilder.findings import DifferenceClass, MemberPath
 
@@ -23,6 +23,9 @@ _SPELLING = ("magic", "version", "uname", "gname", "typeflag", *_NUMBERS, *_ENDI
 #: How readers show a fraction of a second, and a time that is no date.
 _FRACTION = re.compile(r" [+-]0\.[0-9]+ s$")
 _BEYOND = re.compile(r"-?[0-9]+ seconds after 1970")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+#: What the dialects write there.
+_DIALECT = {"magic": frozenset(("ustar", "ustar ", "")), "version": frozenset(("00", " ", ""))}
 _MAX_END = 64 * 1024**2
 
 _TIME_FIX = (
@@ -52,7 +55,10 @@ def tar_times(scene: Scene) -> Iterator[Match]:
     """Modification times of members of a tar."""
     for one in fields(scene, ("mtime", "pax.mtime")):
         if one.form == "tar" and ABSENT not in one.values and not same_value(one.values) and _are_times(one):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            # A time that is no date is one that some programs refuse.
+            odd = any(_BEYOND.fullmatch(value) for value in one.values)
+            severity = Severity.INSPECT if odd else clocks.severity(scene, one.finding.path)
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
 
 
 def _are_times(one: Field) -> bool:
@@ -73,10 +79,22 @@ def pax_headers(scene: Scene) -> Iterator[Match]:
     """Extended headers on one side only, or with times of access, or named after a process."""
     for one in fields(scene, (*_PAX_IDLE, *_PAX_HEADER)):
         if one.form == "tar":
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            severity = None if _is_idle(one) else Severity.INSPECT
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
     for one in fields(scene, ("pax.mtime", "pax header")):
         if ABSENT in one.values:
             yield Match(finding=one.index, evidence=evidence(one.finding), severity=Severity.INSPECT)
+
+
+def _is_idle(one: Field) -> bool:
+    """Whether both values are what tar writes there: a time, or the name of a header that is no file."""
+    known = [value for value in one.values if value not in ("", ABSENT)]
+    if one.finding.what.endswith("creationtime"):
+        return all(_NUMBER.fullmatch(value) for value in known)
+    if one.finding.what in _PAX_IDLE:
+        return all(moment(_FRACTION.sub("", value)) for value in known)
+    # A reader that knows no such headers unpacks them as files.
+    return not any(value.startswith("/") or ".." in value for value in known)
 
 
 def tar_format(scene: Scene) -> Iterator[Match]:
@@ -84,18 +102,26 @@ def tar_format(scene: Scene) -> Iterator[Match]:
     forms = Forms(scene)
     for one in fields(scene, _SPELLING, forms=forms):
         if one.form == "tar" and (same_value(one.values) or one.finding.what in ("magic", "version", *_ENDINGS)):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            odd = one.finding.what in _DIALECT and not _DIALECT[one.finding.what].issuperset(one.values)
+            severity = Severity.INSPECT if odd else None
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
+    named = {one.path for _, one in scene.findings() if one.what == "name"}
     for one in fields(scene, ("prefix", "long name", "long link", "pax.path", "pax.linkpath"), forms=forms):
         if one.finding.what != "prefix" or one.form == "tar":
             # The member has the same whole name on both sides, or it would be another member.
-            severity = Severity.INSPECT if "link" in one.finding.what else Severity.HARMLESS
+            # A prefix that changes alone is none to the reader here, but to others it is.
+            odd = "link" in one.finding.what or (one.finding.what == "prefix" and one.finding.path not in named)
+            severity = Severity.INSPECT if odd else Severity.HARMLESS
             if ABSENT in one.values or one.finding.what == "prefix":
                 yield Match(finding=one.index, evidence=evidence(one.finding), severity=severity)
     for index, finding in scene.findings():
         if finding.what != "end of archive" or finding.kind is not DifferenceClass.METADATA:
             continue
         if forms.at(finding.path) == "tar" and _zeros_at_end(scene, finding.path):
-            yield Match(finding=index, evidence=evidence(finding), confidence="proved")
+            # After a single block of zeros some readers go on.
+            ends = all((side.size or 0) >= 1024 for side in (finding.published, finding.rebuilt))
+            severity = Severity.HARMLESS if ends else Severity.INSPECT
+            yield Match(finding=index, evidence=evidence(finding), confidence="proved", severity=severity)
 
 
 def _zeros_at_end(scene: Scene, path: MemberPath) -> bool:
@@ -115,7 +141,8 @@ def ar_times(scene: Scene) -> Iterator[Match]:
     """Modification times of members of an ar archive."""
     for one in fields(scene, ("mtime",)):
         if one.form == "ar" and _are_times(one):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            severity = clocks.severity(scene, one.finding.path)
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
 
 
 def ar_owners(scene: Scene) -> Iterator[Match]:

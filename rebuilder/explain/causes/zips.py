@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity
-from rebuilder.explain.causes.fields import ABSENT, Field, evidence, fields, moment
+from rebuilder.compare.archive.layout import printable
+from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity, clocks
+from rebuilder.explain.causes.fields import ABSENT, Field, entries, evidence, fields, moment
+from rebuilder.explain.causes.texts import once
 from rebuilder.findings import DifferenceClass, MemberPath
 
 _TIMES = ("local.mtime", "central.mtime")
@@ -22,6 +24,8 @@ _SIDES = ("local", "central")
 _WRITER = tuple(f"{side}.{name}" for side in _SIDES for name in ("made by", "version", "flags", "internal", "mode"))
 _LEVEL, _DESCRIPTOR, _UTF8, _TEXT = 0x6, 0x8, 0x800, 0x1
 _ARCHIVED = 0x20
+#: The version of zip that large files need; every reader takes it.
+_ZIP64 = 45
 _EPOCH = Change(
     where="environment",
     target="variable:SOURCE_DATE_EPOCH",
@@ -38,7 +42,8 @@ def times(scene: Scene) -> Iterator[Match]:
     shifted = _zones(found)
     for one in found:
         if one.finding.path[:-1] not in shifted and all(moment(value) for value in one.values):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            severity = clocks.severity(scene, one.finding.path)
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
 
 
 def zones(scene: Scene) -> Iterator[Match]:
@@ -48,7 +53,9 @@ def zones(scene: Scene) -> Iterator[Match]:
     for one in found:
         if (shift := shifted.get(one.finding.path[:-1])) is not None:
             told = f"{one.values[1]} ({_hours(shift)})"
-            yield Match(finding=one.index, evidence=evidence(one.finding, rebuilt=told), confidence="likely")
+            severity = clocks.severity(scene, one.finding.path)
+            shown = evidence(one.finding, rebuilt=told)
+            yield Match(finding=one.index, evidence=shown, confidence="likely", severity=severity)
 
 
 def _hours(shift: timedelta) -> str:
@@ -85,7 +92,8 @@ def extras(scene: Scene) -> Iterator[Match]:
     for one in fields(scene, names):
         what = one.finding.what
         if _TIME_EXTRAS.fullmatch(what) and all(_decoded(value, _SHOWN_TIMES) for value in one.values):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            severity = clocks.severity(scene, one.finding.path)
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
         elif _OWNER_EXTRAS.fullmatch(what) and all(_decoded(value, _SHOWN_OWNER) for value in one.values):
             yield Match(
                 finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=Severity.INSPECT
@@ -99,7 +107,7 @@ def _decoded(value: str, shape: re.Pattern[str]) -> bool:
 def writer(scene: Scene) -> Iterator[Match]:
     """Header fields that tell which program wrote the archive, and with which settings."""
     for one in fields(scene, _WRITER):
-        severity = _writer_severity(one)
+        severity = _writer_severity(scene, one)
         if severity is not None:
             yield Match(finding=one.index, evidence=evidence(one.finding), confidence="likely", severity=severity)
     for index, finding in scene.findings():
@@ -109,15 +117,18 @@ def writer(scene: Scene) -> Iterator[Match]:
             yield Match(finding=index, evidence=evidence(finding), severity=Severity.HARMLESS)
 
 
-def _writer_severity(one: Field) -> Severity | None:
+def _writer_severity(scene: Scene, one: Field) -> Severity | None:
     name = one.finding.what.partition(".")[2]
     left, right = one.values
     if name == "made by":
         systems = left.partition(" ")[2], right.partition(" ")[2]
-        # Which system it was decides how a reader takes the modes.
-        return Severity.HARMLESS if systems[0] == systems[1] else Severity.INSPECT
+        # Which system it was decides how a reader takes the modes, and names that are not ASCII.
+        return Severity.HARMLESS if systems[0] == systems[1] and _is_plain(one) else Severity.INSPECT
     if name == "version":
-        return Severity.HARMLESS if left.isdecimal() and right.isdecimal() else None
+        if not left.isdecimal() or not right.isdecimal():
+            return None
+        # Above what every reader takes, some refuse the file.
+        return Severity.HARMLESS if max(int(left), int(right)) <= _ZIP64 else Severity.INSPECT
     if name == "mode":
         return _dos_severity(left, right)
     changed = _changed_bits(left, right)
@@ -125,8 +136,32 @@ def _writer_severity(one: Field) -> Severity | None:
         return Severity.INSPECT if changed == _TEXT else None
     if not changed or changed & ~(_LEVEL | _DESCRIPTOR | _UTF8):
         return None
-    plain = not changed & _UTF8 or one.finding.path[-1].isascii()
-    return Severity.HARMLESS if plain else Severity.INSPECT
+    # What the bits of the level mean depends on the method.
+    known = not changed & _LEVEL or one.finding.path[-1] in _deflated(scene, one.finding.path[:-1])
+    plain = not changed & _UTF8 or _is_plain(one)
+    return Severity.HARMLESS if plain and known else Severity.INSPECT
+
+
+def _is_plain(one: Field) -> bool:
+    """Whether the name is the same in every encoding; what is not UTF-8 is shown by backslashes."""
+    return one.finding.path[-1].isascii() and "\\" not in one.finding.path[-1]
+
+
+def _deflated(scene: Scene, archive: MemberPath) -> frozenset[str]:
+    """Names of members that both sides deflate or store."""
+
+    def names() -> frozenset[str]:
+        found = []
+        try:
+            sides = scene.pair(archive)
+        except KeyError:
+            return frozenset()
+        for side in sides:
+            members = entries(side) or ()
+            found.append(frozenset(printable(one.name) for one in members if one.method in ("deflate", "stored")))
+        return found[0] & found[1]
+
+    return once(scene, ("deflated", archive), names)
 
 
 def _changed_bits(left: str, right: str) -> int:
