@@ -40,7 +40,7 @@ TOLD = {
     "compression-method": ("inspect", "likely"),
     "ar-times": ("harmless", "proved"),
     "ar-owners": ("harmless", "proved"),
-    "directory-entries": ("harmless", "proved"),
+    "directory-entries": ("inspect", "proved"),
     "moved-file": ("inspect", "likely"),
     "missing-file": ("behaviour", "possible"),
     "extra-file": ("behaviour", "possible"),

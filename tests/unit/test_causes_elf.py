@@ -60,7 +60,7 @@ def test_with_the_fix_both_builds_are_the_same(cause: str) -> None:
 def test_a_build_id_over_stripped_paths_is_proved_and_what_it_stands_for_is_said() -> None:
     found = causes(side("build-id", "published"), side("build-id", "rebuilt"))
     assert found["build-id"].confidence == "proved"
-    assert found["debug-info"].severity is Severity.HARMLESS
+    assert found["debug-info"].severity is Severity.INSPECT
     shown = found["build-id"].evidence[0]
     assert len(shown.published) == len(shown.rebuilt) == 40
     assert shown.published != shown.rebuilt

@@ -9,8 +9,6 @@ import lzma
 import struct
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -331,20 +329,18 @@ def test_a_text_in_the_place_of_a_compilers_name_is_not_harmless() -> None:
     assert harmless(raw, raw[:at] + evil + raw[at + len(evil) :]) == []
 
 
-def test_what_is_plain_is_still_harmless(compress: Callable[..., bytes] = zlib.compress) -> None:
+def test_what_is_plain_is_still_harmless() -> None:
     """Or the cases above would show nothing."""
-    assert compress
     assert harmless(PLAIN, zipped(("a.txt", TEXT), when=(2020, 1, 1, 0, 0, 0))) == ["zip-times"]
     assert harmless(tarred("a"), tarred("a", mtime=OTHER)) == ["tar-times"]
     assert harmless(tarred("a"), tarred("a", form=tarfile.GNU_FORMAT)) == ["tar-format"]
     assert harmless(lzma.compress(TEXT), lzma.compress(TEXT, preset=9)) == ["xz-stream"]
     assert harmless(bz2.compress(TEXT * 9000, 1), bz2.compress(TEXT * 9000, 9)) == ["bzip2-stream"]
-    assert harmless(gzipped(TEXT), gzip.compress(TEXT, 1, mtime=0)[:8] + gzipped(TEXT)[8:]) == []
+    assert harmless(gzipped(TEXT), gzip.compress(TEXT, mtime=1)) == ["gzip-header-time"]
     page = "usr/share/doc/x/a.html"
     assert harmless(b"<p>Copyright 2019 x\n", b"<p>Copyright 2020 x\n", page) == ["copyright-year"]
     assert harmless(b"<p>Last updated on Jan 1, 2019.\n", b"<p>Last updated on Feb 2, 2020.\n", page) == [
         "html-generated-on",
         "sphinx-stamp",
     ]
-    assert harmless(WHEEL, WHEEL.replace(b"0.41", b"0.42"), "x") == []
     assert harmless(wheel("WHEEL", WHEEL), wheel("WHEEL", WHEEL.replace(b"0.41", b"0.42")))

@@ -23,7 +23,7 @@ from tests.scenes import scene
 DATA = Path(__file__).parents[1] / "data" / "causes"
 RULES = (*archives.RULES, *python.RULES)
 TOLD = {
-    "pyc-times": ("harmless", "proved"),
+    "pyc-times": ("inspect", "proved"),
     "pyc-invalidation": ("inspect", "proved"),
     "pyc-python": ("inspect", "proved"),
     "pyc-refs": ("inspect", "proved"),

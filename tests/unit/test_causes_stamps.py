@@ -159,7 +159,7 @@ NOTE = (
 
 def test_a_trimmed_changelog_shows_the_number_of_entries_of_both_sides() -> None:
     full = "\n".join(_entry(version) for version in ("3", "2", "1"))
-    found = told(full, _entry("3") + NOTE, "changelog.Debian")["changelog-trimmed"]
+    found = told(full, _entry("3") + NOTE, "usr/share/doc/foo/changelog.Debian")["changelog-trimmed"]
     assert (found.evidence[0].published, found.evidence[0].rebuilt) == ("3 entries", "1 entries")
     assert found.severity is Severity.HARMLESS
 

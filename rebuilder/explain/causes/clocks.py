@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from rebuilder.compare.archive.layout import printable
 from rebuilder.explain.causes import Scene, Severity
 from rebuilder.explain.causes.fields import entries
 from rebuilder.explain.causes.texts import once
@@ -42,7 +43,7 @@ def _watched(scene: Scene, archive: MemberPath) -> tuple[bool, tuple[str, ...]]:
         for one in names:
             compiled = compiled or _COMPILED.search(one.name) is not None
             if found := _BUILT.match(one.name):
-                folders.add(found["folder"].decode("utf-8", "replace"))
+                folders.add(printable(found["folder"]))
     # Only the outermost: a large tree has a Makefile in each folder.
     outer: list[str] = []
     for folder in sorted(folders):

@@ -25,7 +25,11 @@ from rebuilder.findings import Severity
 
 _BUILD_ID_NOTE = 3
 _GLIBC = re.compile(rb"GLIBC_[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}")
-_DEBUG_FILE = re.compile(r"[0-9a-f]{30,126}\.debug")
+#: How compilers, assemblers and linkers sign.
+_SIGNED = re.compile(
+    rb"(?:GCC: \([\w .:+~/-]{1,80}\) |(?:[\w-]{1,20} )?clang version |Linker: |LLD |rustc version |GHC |ldc version |Go |"
+    rb"Android \()[\w .:+~/()-]{1,120}"
+)
 _ENDBR = b"\xf3\x0f\x1e\xfa"
 
 
@@ -38,7 +42,9 @@ def _build_ids(scene: Scene) -> Iterator[Match]:
         ids = [_id(raw(side, ".note.gnu.build-id"), side.tables.shape.order) for side in one.sides]
         if entry and ids[0] and ids[1]:
             plain = len(ids[0]) == len(ids[1])
-            severity = Severity.HARMLESS if plain else Severity.INSPECT
+            # In memory a program can read its own: drivers key their caches by it, loaders of plug-ins compare it.
+            quiet = plain and unloaded(scene, entry[1].path)
+            severity = Severity.HARMLESS if quiet else Severity.INSPECT
             yield worded(entry, ids[0].hex(), ids[1].hex(), "proved" if plain else "likely", severity)
 
 
@@ -57,7 +63,7 @@ def _links(scene: Scene) -> Iterator[Match]:
             entry = one.sections.get(name)
             values = [_link(raw(side, name), width, padded=width == 4) for side in one.sides]
             if entry and values[0] and values[1]:
-                harmless = _ordinary(*values) and unloaded(scene, entry[1].path)
+                harmless = _ordinary(one, *values) and unloaded(scene, entry[1].path)
                 yield worded(entry, values[0], values[1], "proved", Severity.HARMLESS if harmless else Severity.INSPECT)
 
 
@@ -70,10 +76,12 @@ def _link(text: bytes, width: int, *, padded: bool) -> str:
     return f"{printable(text[:end])} {text[start:].hex()}"
 
 
-def _ordinary(published: str, rebuilt: str) -> bool:
-    """Whether the names are the same, or each that of a build-id: no other file is meant."""
+def _ordinary(one: Differing, published: str, rebuilt: str) -> bool:
+    """Whether the names are the same, or each that of the file's own build-id: no other file is meant."""
     names = [value.rpartition(" ")[0] for value in (published, rebuilt)]
-    return names[0] == names[1] or all(_DEBUG_FILE.fullmatch(name) for name in names)
+    ids = [_id(raw(side, ".note.gnu.build-id"), side.tables.shape.order).hex() for side in one.sides]
+    own = all(name == f"{id_[2:]}.debug" for name, id_ in zip(names, ids, strict=True))
+    return names[0] == names[1] or (own and all(ids))
 
 
 def _debug_info(scene: Scene) -> Iterator[Match]:
@@ -81,20 +89,12 @@ def _debug_info(scene: Scene) -> Iterator[Match]:
         entry = one.sections.get(".note.gnu.build-id")
         if entry and not one.own and STAMPS.issuperset(one.sections):
             ids = [raw(side, ".note.gnu.build-id")[16:].hex() for side in one.sides]
-            yield worded(
-                entry, ids[0], ids[1], "likely", Severity.HARMLESS if _only_stamps(scene, one) else Severity.INSPECT
-            )
+            yield worded(entry, ids[0], ids[1], "likely", Severity.INSPECT)
+        if one.code():
+            continue  # then it follows from the code
         for name, other in one.sections.items():
             if name.startswith(".debug_"):
                 yield worded(other, other[1].published.value, other[1].rebuilt.value, "possible", Severity.INSPECT)
-
-
-def _only_stamps(scene: Scene, one: Differing) -> bool:
-    """Whether every differing section was read as the stamp it is named after."""
-    harmless = {
-        match.finding for rule in (_build_ids, _links) for match in rule(scene) if match.severity is Severity.HARMLESS
-    }
-    return all(index in harmless for index, _ in one.sections.values())
 
 
 # --- tools ------------------------------------------------------------------------------------------
@@ -108,7 +108,8 @@ def _compiler(scene: Scene) -> Iterator[Match]:
             continue
         published, rebuilt = (shown(b"; ".join(names)) for names in tools)
         # The strings are ends of a fact; that the code differs for it is a guess.
-        harmless = all(names for names in tools) and unloaded(scene, entry[1].path)
+        signed = all(names and all(_SIGNED.fullmatch(name) for name in names) for names in tools)
+        harmless = signed and unloaded(scene, entry[1].path)
         yield worded(entry, published, rebuilt, "proved", Severity.HARMLESS if harmless else Severity.INSPECT)
         for name, other in one.sections.items():
             if name in one.code() or one.follows_addresses(name):
@@ -119,12 +120,22 @@ def _libc(scene: Scene) -> Iterator[Match]:
     """Versions of glibc's symbols that only one side asks for: the other was linked with a libc that had none."""
     for one in files(scene):
         wants = [set(_GLIBC.findall(raw(side, ".dynstr"))) for side in one.sides]
-        if wants[0] == wants[1] or not wants[0] or not wants[1]:
-            continue
+        if not wants[0] or not wants[1] or max(map(_numbers, wants[0])) == max(map(_numbers, wants[1])):
+            continue  # what an older libc had as well, another source asks for
         values = [b" ".join(sorted(mine - theirs)) or b"(none)" for mine, theirs in (wants, wants[::-1])]
         for name in (".dynstr", ".gnu.version_r", ".gnu.version", ".dynsym"):
             if name in one.sections:
                 yield match(one.sections[name], (values[0], values[1]), "likely", Severity.BEHAVIOUR)
+
+
+def _numbers(version: bytes) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.removeprefix(b"GLIBC_").split(b"."))
+
+
+def _generation(scene: Scene) -> Iterator[Match]:
+    """Code that no rule with more to say speaks of."""
+    told = {match.finding for rule in (_flags, elf_code.order, elf_code.startfiles) for match in rule(scene)}
+    return (match for match in elf_code.generation(scene) if match.finding not in told)
 
 
 def _flags(scene: Scene) -> Iterator[Match]:
@@ -191,7 +202,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="build-id",
         title="The build-id of the linked file differs",
-        severity=_HARMLESS,
+        severity=_INSPECT,
         match=_build_ids,
         fix=f"It follows from what was linked: remove the other causes. If there are none: {_TOOLS.lower()}.",
     ),
@@ -269,7 +280,7 @@ RULES: tuple[Rule, ...] = (
         id="code-generation",
         title="The compiled code differs",
         severity=_BEHAVIOUR,
-        match=elf_code.generation,
+        match=_generation,
         fix=f"{_TOOLS}; then look at flags, generated sources, and optimisation that depends on time or memory.",
     ),
 )

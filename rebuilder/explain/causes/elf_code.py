@@ -153,7 +153,8 @@ def generation(scene: Scene) -> Iterator[Match]:
         if not code or ".comment" in one.sections:
             continue
         for name, entry in sorted(one.sections.items(), key=lambda item: item[0] not in code):
-            if name in code or one.follows_addresses(name) or (name.startswith(".rodata") and _jumps(one, name)):
+            follows = one.follows_addresses(name) or name.startswith(".debug_")
+            if name in code or follows or (name.startswith(".rodata") and _jumps(one, name)):
                 severity = Severity.BEHAVIOUR if name in code else severity_of(scene, entry[1].path, taken_apart=False)
                 yield worded(entry, entry[1].published.value, entry[1].rebuilt.value, "possible", severity)
         for entry in one.own:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rebuilder.explain.causes import Rule, archives, elf, environment, python, randomness, stamps
+from rebuilder.explain.causes import Rule, archives, elf, environment, python, randomness, stamps, versions
 
 RULES: tuple[Rule, ...] = (
+    *versions.RULES,
     *archives.RULES,
     *python.RULES,
     *elf.RULES,

@@ -155,11 +155,12 @@ def entries(data: Data) -> tuple[Entry, ...] | None:
 
 
 def lines(pair: tuple[Data, Data], limit: int = 8 * 1024**2) -> tuple[list[bytes], list[bytes]] | None:
-    """The lines of both sides; ``None`` for texts over ``limit`` or with a NUL byte."""
+    """The lines of both sides, without LF (with CR, where there is one); ``None`` for texts over ``limit`` or with a
+    NUL byte."""
     if max(side.size for side in pair) > limit:
         return None
     left, right = (side.read(0, limit) for side in pair)
-    return None if b"\0" in left or b"\0" in right else (left.splitlines(), right.splitlines())
+    return None if b"\0" in left or b"\0" in right else (left.split(b"\n"), right.split(b"\n"))
 
 
 def text(raw: bytes) -> str:

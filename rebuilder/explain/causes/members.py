@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from rebuilder.data import Data
-from rebuilder.explain.causes import Change, Evidence, Match, Rule, Scene, Severity
+from rebuilder.explain.causes import Change, Evidence, Match, Rule, Scene, Severity, stamps_debian, versions
 from rebuilder.explain.causes.compression import repacked
 from rebuilder.explain.causes.fields import ABSENT, Field, Forms, entries, evidence, fields
 from rebuilder.findings import DifferenceClass, Finding, MemberPath, Side
@@ -110,7 +110,10 @@ def _umask(pair: tuple[int, int]) -> tuple[Change, ...]:
 def folders(scene: Scene) -> Iterator[Match]:
     """Entries for directories on one side only. Loaders of Java and Python look for them, also above files."""
     forms = Forms(scene)
+    renamed = {index for index, _ in versions.renamed(scene)}
     for index, finding in scene.findings():
+        if index in renamed:
+            continue
         if finding.kind in ALONE and finding.path and _is_folder(finding) and not is_twice(finding):
             form = forms.at(finding.path[:-1])
             if form in ("zip", "tar"):
@@ -138,7 +141,8 @@ def extra(scene: Scene) -> Iterator[Match]:
 
 def _alone(scene: Scene, kind: DifferenceClass) -> Iterator[Match]:
     forms = Forms(scene)
-    tagged = {index for index, _ in (*_tagged(scene), *repacked(scene), *_moved(scene))}
+    tagged = {index for index, _ in (*_tagged(scene), *repacked(scene), *_moved(scene), *versions.renamed(scene))}
+    tagged |= stamps_debian.explained(scene)
     for index, finding in scene.findings():
         if finding.kind is not kind or index in tagged or not finding.path or is_twice(finding):
             continue
@@ -186,7 +190,10 @@ def _moved(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
 
 def moves(scene: Scene) -> Iterator[Match]:
     """Files that lie elsewhere."""
+    renamed = {index for index, _ in versions.renamed(scene)}
     for index, names in _moved(scene):
+        if index in renamed:
+            continue
         yield Match(finding=index, evidence=evidence(scene.difference.findings[index], *names), confidence="likely")
 
 

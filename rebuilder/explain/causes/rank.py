@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from rebuilder.explain.causes import Match, Rule, Scene
 from rebuilder.findings import Cause, Change, Severity
@@ -11,30 +12,59 @@ from rebuilder.findings import Cause, Change, Severity
 MAX_EVIDENCE = 5
 _CONFIDENCE = {"proved": 0, "likely": 1, "possible": 2}
 _SEVERITY = list(Severity)
+#: Said before all others: then any of the rest may follow from it.
+_FIRST = frozenset({"other-version"})
 #: Causes that only pass on what another one did; said after it, however sure they are.
-_CONSEQUENCES = frozenset({"build-id", "debuglink", "md5sums", "wheel-record"})
+_CONSEQUENCES = frozenset({"build-id", "debian-control-size", "debuglink", "md5sums", "wheel-record"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What the rules say of a scene."""
+
+    #: By weight.
+    causes: tuple[Cause, ...]
+    #: Indexes of the findings no rule had a word for. What only follows from others has theirs.
+    unexplained: tuple[int, ...]
+    #: Ids of the rules that failed: what they would have said is missing.
+    failed: tuple[str, ...]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The same, in words for the reader of the report."""
+        return tuple(f"a rule failed: {name}" for name in self.failed)
 
 
 def explain(scene: Scene, rules: Sequence[Rule] | None = None) -> tuple[tuple[Cause, ...], tuple[int, ...]]:
-    """Causes by weight, and the indexes of findings no rule had a word for. What only follows from others has theirs.
+    """The causes and the unexplained of ``ranked``."""
+    found = ranked(scene, rules)
+    return found.causes, found.unexplained
 
-    A rule that fails on hostile bytes is passed over: an explanation may be missing, never in the way."""
+
+def ranked(scene: Scene, rules: Sequence[Rule] | None = None) -> Ranked:
+    """What the rules say, in order. One that fails on hostile bytes is passed over, but remembered: an explanation
+    may be missing, never in the way, and never missing in silence."""
     if rules is None:
         from rebuilder.explain.causes.families import RULES as rules  # noqa: N811 - it is the default
-    found = [(rule, _matches(rule, scene)) for rule in rules or ()]
+    failed: list[str] = []
+    found = [(rule, _matches(rule, scene, failed)) for rule in rules or ()]
     causes = [_cause(rule, matches) for rule, matches in found if matches]
     roots = _roots(scene)
     causes.sort(key=lambda cause: _weight(cause, roots))
     claimed = {index for cause in causes for index in cause.findings}
     left = (index for index, one in scene.findings() if index not in claimed and not one.follows)
-    return tuple(causes), tuple(left)
+    return Ranked(tuple(causes), tuple(left), tuple(failed))
 
 
-def _matches(rule: Rule, scene: Scene) -> list[Match]:
+def _matches(rule: Rule, scene: Scene, failed: list[str]) -> list[Match]:
+    """What it says; of one that fails, what it said until then."""
+    found: list[Match] = []
     try:
-        return list(rule.match(scene))
-    except (ValueError, KeyError, IndexError, OverflowError, RecursionError):
-        return []
+        for match in rule.match(scene):
+            found.append(match)
+    except Exception:
+        failed.append(rule.id)
+    return found
 
 
 def _cause(rule: Rule, matches: list[Match]) -> Cause:
@@ -66,4 +96,5 @@ def _weight(cause: Cause, roots: frozenset[int]) -> tuple[int, int, int, int]:
     """Lower comes first: causes of roots before consequences, sure ones before guesses, then by how much they tell."""
     own = len(roots.intersection(cause.findings))
     passed_on = not own or cause.id in _CONSEQUENCES
-    return (int(passed_on), _CONFIDENCE[cause.confidence], -own, _SEVERITY.index(cause.severity))
+    place = -1 if cause.id in _FIRST else int(passed_on)
+    return (place, _CONFIDENCE[cause.confidence], -own, _SEVERITY.index(cause.severity))

@@ -33,6 +33,8 @@ _TEXT_SECTIONS = (
 _CONFIDENCES: tuple[Confidence, ...] = ("proved", "likely", "possible")
 _RANKS: dict[Confidence | None, int] = {name: rank for rank, name in enumerate(_CONFIDENCES)}
 _NONE = len(_CONFIDENCES)
+#: One in so many differing places has to be of a cause.
+_FEW = 10
 
 #: Judges the two values of a spot: how sure it is that this is the cause, ``None`` if it is not.
 Judge = Callable[[Scene, bytes, bytes], Confidence | None]
@@ -148,7 +150,10 @@ def _of_reading(shape: Shape, scene: Scene, reading: Reading) -> Match | None:
         return None
     every = reading.spots.whole and told == len(reading.spots.found)
     match = best[1]
-    if not every and 2 * told < len(reading.spots.found) and match.confidence == "likely":
+    few = not every and 2 * told < len(reading.spots.found)
+    if few and (match.confidence == "possible" or _FEW * told < len(reading.spots.found)):
+        return None  # a guess on a text that was changed all over
+    if few and match.confidence == "likely":
         match = Match(finding=match.finding, evidence=match.evidence, confidence="possible")
     severity = severity_of(scene, reading.path, taken_apart=every)
     return Match(finding=match.finding, evidence=match.evidence, confidence=match.confidence, severity=severity)

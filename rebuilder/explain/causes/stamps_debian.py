@@ -7,15 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rebuilder.explain.causes import Match, Rule, Scene
-from rebuilder.explain.causes.stamps_text import contents, environment, evidence, project
+from rebuilder.explain.causes.stamps_text import contents, documents, environment, evidence, name_of, project
 from rebuilder.findings import DifferenceClass, MemberPath, Severity
 
 CHANGELOG = re.compile(r"(?:^|/)(?:changelog(?:\.Debian(?:\.[a-z0-9-]+)?)?|NEWS(?:\.Debian)?)(?:\.gz)?$")
 _BINNMU_FILE = re.compile(r"(?:^|/)changelog\.Debian\.[a-z0-9-]+(?:\.gz)?$")
 _NEWS = re.compile(r"(?:^|/)NEWS\.Debian(?:\.gz)?$")
-_HEADING = re.compile(rb"^[a-z0-9][a-z0-9+.-]{1,100} \([^()\s]{1,200}\)[^\n]{0,300};[^\n]{0,300}$", re.MULTILINE)
+#: The first line of an entry.
+HEADING = re.compile(rb"^[a-z0-9][a-z0-9+.-]{1,100} \([^()\s]{1,200}\)[^\n]{0,300};[^\n]{0,300}$", re.MULTILINE)
 _BINNMU = re.compile(rb"\A[^\n]{0,600};[^\n]{0,300}\bbinary-only=yes")
 _SIGNED = re.compile(rb"^ -- [^\n<]{0,300}<[^>\n]{0,300}>  ?[^\n]{10,60}$", re.MULTILINE)
+#: A line that no changelog has: a heading starts with a name, everything else with a space.
+_OTHER = re.compile(
+    rb"^(?! |\t|\n|[a-z0-9][a-z0-9+.-]{1,100} \([^()\s]{1,200}\)[^\n]{0,300};|\Z)", re.MULTILINE
+)
 #: What debhelper writes below the last entry it kept.
 _NOTE = re.compile(
     rb"\n# Older entries have been removed from this changelog\.\n"
@@ -55,7 +60,7 @@ def trimmed(scene: Scene) -> Iterator[Trimmed]:
 
 def entries(text: bytes) -> int:
     """How many entries a changelog has."""
-    return sum(1 for _ in _HEADING.finditer(text))
+    return sum(1 for _ in HEADING.finditer(text))
 
 
 def _starts(short: bytes, full: bytes) -> bool | None:
@@ -70,7 +75,7 @@ def _starts(short: bytes, full: bytes) -> bool | None:
         if not full.startswith(kept):
             return None
     rest = full[len(kept) :].lstrip(b"\n")
-    return note is not None if _HEADING.match(rest) else None
+    return note is not None and _OTHER.search(rest) is None if HEADING.match(rest) else None
 
 
 def _trimmed(scene: Scene) -> Iterator[Match]:
@@ -81,7 +86,7 @@ def _trimmed(scene: Scene) -> Iterator[Match]:
             finding=one.finding,
             evidence=evidence(one.path, "entries", f"{one.published} entries", f"{one.rebuilt} entries"),
             confidence="likely" if one.whole else "possible",
-            severity=Severity.HARMLESS if one.whole else Severity.INSPECT,
+            severity=Severity.HARMLESS if one.whole and documents(name_of(scene, one.path)) else Severity.INSPECT,
         )
     for index, finding in scene.findings():
         alone = finding.kind in (DifferenceClass.MISSING, DifferenceClass.EXTRA)
@@ -125,6 +130,13 @@ def _below(text: bytes) -> bytes:
 
 def _ends(text: bytes) -> str:
     return f"{len(text) - len(text.rstrip(bytes([10])))} line ends"
+
+
+def explained(scene: Scene) -> frozenset[int]:
+    """Findings on members of one side alone that an entry of a changelog, or its shortening, accounts for."""
+    alone = (DifferenceClass.MISSING, DifferenceClass.EXTRA)
+    told = (match.finding for rule in (_trimmed, _binnmu) for match in rule(scene))
+    return frozenset(index for index in told if scene.difference.findings[index].kind in alone)
 
 
 # --- control ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,15 @@ VERSION = rb"\d[\w.+~-]{0,40}"
 _DOCUMENTS = re.compile(
     r"(?:^|/)(?:docs?|man|info|html|apidocs|javadoc|gtk-doc|doxygen)/|\.info(?:-\d+)?(?:\.gz)?$|^[^/]+\.[1-9](?:\.gz)?$"
 )
+#: Files there that are run, not read.
+_PROGRAMS = re.compile(
+    r"(?i)\.(?:py|pyw|pyx|js|mjs|cjs|ts|jsx|tsx|sh|bash|zsh|fish|csh|pl|pm|t|rb|php|tcl|lua|awk|sed|el|scm|lisp|hs|ml|r|jl|go"
+    r"|rs|java|c|h|cc|cpp|cxx|hh|hpp|m|s|asm|cs|vb|ps1|bat|cmd|mk|m4|ac|am|in|cmake|conf|cfg|ini|json|ya?ml|toml|css|wasm"
+    r"|properties|service|desktop|sql|gradle|groovy|scala|kt|swift)(?:\.gz)?$"
+)
+#: What makes a line of a page one that a browser runs.
+_RUN = re.compile(rb"(?i)<script|</script|\bon[a-z]{2,30}\s*=|javascript:|[{}]")
+_SCRIPT, _SCRIPT_END = re.compile(rb"(?i)<script"), re.compile(rb"(?i)</script")
 _INFO = re.compile(r"\.info(?:-\d+)?(?:\.gz)?$")
 _INDEX = re.compile(rb"(?:(?:Node|Ref): [^\x7f]*\x7f|[^\s:]+\.info-\d+: )(?P<v>\d{1,12})$")
 
@@ -72,6 +82,8 @@ class Reading:
     path: MemberPath
     seen: tuple[Seen, ...]
     whole: bool
+    #: It is a document, and people only read what differs.
+    document: bool
 
 
 def name_of(scene: Scene, path: MemberPath) -> str:
@@ -81,7 +93,23 @@ def name_of(scene: Scene, path: MemberPath) -> str:
 
 def documents(name: str) -> bool:
     """Whether a member of this name is there to be read by people."""
-    return _DOCUMENTS.search(name) is not None
+    return _DOCUMENTS.search(name) is not None and _PROGRAMS.search(name) is None
+
+
+def is_read(text: bytes, places: Iterable[int]) -> bool:
+    """Whether what stands at these offsets of a document is read by people only: in no script of a page or program."""
+    if text.startswith(b"#!"):
+        return False
+    starts = [found.start() for found in islice(_SCRIPT.finditer(text), MAX_LINES)]
+    ends = [found.start() for found in islice(_SCRIPT_END.finditer(text), MAX_LINES)]
+    for at in places:
+        low, high = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        if _RUN.search(text, low, high if high >= 0 else len(text)):
+            return False
+        before, closed = bisect_left(starts, at), bisect_left(ends, at)
+        if before and (not closed or ends[closed - 1] < starts[before - 1]):
+            return False
+    return True
 
 
 def both(scene: Scene, path: MemberPath, limit: int = MAX_TEXT) -> tuple[bytes, bytes] | None:
@@ -187,15 +215,22 @@ def _middle(mine: list[bytes], theirs: list[bytes]) -> tuple[list[bytes], list[b
 
 
 def _unaligned(mine: list[bytes], theirs: list[bytes], stamps: Sequence[Stamp], at: int) -> tuple[Seen, ...]:
-    """The first value of each stamp on both sides, where they are not the same."""
+    """The first line of each stamp that is the same on both sides but for its value."""
     seen = []
     for stamp in stamps:
-        values = [
-            next((found for line in lines if len(line) <= MAX_LINE and (found := stamp.pattern.search(line))), None)
-            for lines in (mine, theirs)
-        ]
-        if values[0] and values[1] and values[0]["v"] != values[1]["v"]:
-            seen.append(Seen(stamp, values[0]["v"], values[1]["v"], at))
+        placed: list[dict[tuple[bytes, bytes], tuple[bytes, int]]] = [{}, {}]
+        for side, lines in zip(placed, (mine, theirs), strict=True):
+            begin = at
+            for line in lines:
+                if len(line) <= MAX_LINE and (found := stamp.pattern.search(line)):
+                    start, end = found.span("v")
+                    side.setdefault((line[:start], line[end:]), (found["v"], begin + start))
+                begin += len(line) + 1
+        for around, (value, offset) in placed[0].items():
+            other = placed[1].get(around)
+            if other and other[0] != value:
+                seen.append(Seen(stamp, value, other[0], offset))
+                break
     return tuple(seen)
 
 
@@ -234,7 +269,8 @@ class _Readings:
             stamps = [stamp for stamp in self._stamps if stamp.names.search(name)]
             seen, complete = read_lines(left, right, stamps, info=_INFO.search(name) is not None)
             if seen:
-                yield Reading(index, finding.path, seen, complete)
+                read = documents(name) and is_read(left, [one.offset for one in seen])
+                yield Reading(index, finding.path, seen, complete, read)
 
 
 def line_rules(
@@ -247,7 +283,7 @@ def line_rules(
         for reading in readings.of(scene):
             mine = [seen for seen in reading.seen if seen.stamp.id == cause]
             if mine:
-                yield _match(scene, reading, mine)
+                yield _match(reading, mine)
 
     return tuple(
         Rule(id=cause, title=title, severity=Severity.INSPECT, fix=fix, changes=changes, match=partial(matches, cause))
@@ -255,9 +291,8 @@ def line_rules(
     )
 
 
-def _match(scene: Scene, reading: Reading, mine: Sequence[Seen]) -> Match:
-    in_documents = documents(name_of(scene, reading.path))
-    severities = [seen.stamp.in_documents if in_documents else seen.stamp.severity for seen in mine]
+def _match(reading: Reading, mine: Sequence[Seen]) -> Match:
+    severities = [seen.stamp.in_documents if reading.document else seen.stamp.severity for seen in mine]
     if not reading.whole:
         severities.append(Severity.INSPECT)
     first = mine[0]

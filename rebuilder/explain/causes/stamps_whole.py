@@ -64,6 +64,8 @@ _PDF = re.compile(
     rb"|<xmpMM:(?:Document|Instance)ID>(?P<u>(?:uuid:)?[0-9a-f-]{36})<"
 )
 
+_PDF_READ = re.compile(rb"/(?:Encrypt|JS|JavaScript|ObjStm|EmbeddedFile|XFA|RichMedia|[^\s/]{0,20}#[0-9A-Fa-f]{2})")
+
 
 def _pdf(left: bytes, right: bytes) -> _Taken:
     if not left.startswith(b"%PDF-") or not right.startswith(b"%PDF-"):
@@ -77,7 +79,9 @@ def _pdf(left: bytes, right: bytes) -> _Taken:
     if _without(left, spans[0]) != _without(right, spans[1]):
         return None
     first = next(((one, other) for one, other in zip(*values, strict=True) if one != other), None)
-    return (*first, Severity.HARMLESS) if first else None
+    # The key of an encrypted file comes from its id, scripts read both, and packed objects or files may hold either.
+    read = _PDF_READ.search(left) or _PDF_READ.search(right)
+    return (*first, Severity.INSPECT if read else Severity.HARMLESS) if first else None
 
 
 def _without(text: bytes, spans: list[tuple[int, int]]) -> list[bytes]:

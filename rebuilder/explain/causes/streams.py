@@ -35,8 +35,8 @@ def _xz(data: Data) -> bytes:
 
 def _xz_blocks(index: bytes) -> int | None:
     """How many bytes the blocks of an index take; ``None`` if it is none."""
-    at, numbers = 1, []
-    count = 0
+    at, count = 1, 0
+    numbers: list[int] = []
     while not numbers or len(numbers) < 1 + 2 * numbers[0]:
         value, shift, byte = 0, 0, 0x80
         while byte & 0x80:

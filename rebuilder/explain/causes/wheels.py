@@ -17,12 +17,19 @@ _WHEEL = re.compile(r"(?:.*/)?[^/]+\.dist-info/WHEEL", re.DOTALL)
 _METADATA = re.compile(r"(?:.*/)?(?:[^/]+\.dist-info/METADATA|PKG-INFO)", re.DOTALL)
 _SOURCES = re.compile(r"(?:.*/)?[^/]+\.egg-info/SOURCES\.txt", re.DOTALL)
 #: Of stamps within an ELF another family speaks.
-_STAMPS = (".note.gnu.build-id", ".gnu_debuglink")
+_STAMPS = (".note.gnu.build-id", ".gnu_debuglink", ".gnu_debugaltlink")
 #: Headers that a newer build backend adds or spells anew; none of them says what is installed or needed.
 _BACKEND_KEYS = (b"metadata-version", b"dynamic", b"license-file")
 _GENERATOR = re.compile(rb"(?P<name>[A-Za-z][A-Za-z0-9_.-]*) \(?v?(?P<version>[0-9][0-9A-Za-z.+!-]*)\)?")
 _PACKAGES = {"bdist_wheel": "wheel", "flit": "flit-core", "poetry": "poetry-core"}
 _MAX_ROWS = 500_000
+#: Versions of the metadata that installers take.
+_VERSIONS = frozenset((b"1.0", b"1.1", b"1.2", b"2.0", b"2.1", b"2.2", b"2.3", b"2.4"))
+#: Files that are lists of checksums and nothing else. Any other text with a digest may be a program that checks it.
+_LISTS = re.compile(
+    r"(?i)(?:^|/)(?:md5sums|(?:md5|sha(?:1|256|512))sums?(?:\.(?:txt|asc))?|checksums?(?:\.txt)?"
+    r"|[^/]+\.(?:md5|sha1|sha256|sha512|buildinfo|changes|dsc))$"
+)
 
 _Pair = tuple[list[bytes], list[bytes]]
 
@@ -59,7 +66,9 @@ def record(scene: Scene) -> Iterator[Match]:
     differing = {one.path for _, one in scene.findings()}
     for index, finding, pair in _contents(scene, _RECORD):
         if _is_shuffled(pair):
-            yield Match(finding=index, evidence=evidence(finding), confidence="proved")
+            # Of two rows for one file the order decides.
+            severity = None if _rows(pair[0]) is not None else Severity.INSPECT
+            yield Match(finding=index, evidence=evidence(finding), confidence="proved", severity=severity)
         elif _rows_follow(pair, finding.path[:-1], alone, differing):
             yield Match(finding=index, evidence=evidence(finding), confidence="likely", severity=Severity.INSPECT)
 
@@ -117,7 +126,8 @@ def generator(scene: Scene) -> Iterator[Match]:
         if (mine or theirs) and _body(pair[0]) == _body(pair[1]):
             keys = {_key(line) for line in (*mine, *theirs)}
             if keys <= set(_BACKEND_KEYS):
-                only = keys == {b"metadata-version"}
+                values = {line.partition(b":")[2].strip() for line in (*mine, *theirs)}
+                only = keys == {b"metadata-version"} and values <= _VERSIONS
                 severity = Severity.HARMLESS if only else Severity.INSPECT
                 shown = text(b" | ".join(mine)), text(b" | ".join(theirs))
                 yield Match(
@@ -164,7 +174,8 @@ def sums(scene: Scene) -> Iterator[Match]:
         if not finding.path or _RECORD.fullmatch(finding.path[-1]) or finding.path[-1] in _STAMPS:
             continue
         if finding.kind is DifferenceClass.DERIVED:
-            yield Match(finding=index, evidence=evidence(finding), confidence="proved")
+            severity = None if _LISTS.search(finding.path[-1]) else Severity.INSPECT
+            yield Match(finding=index, evidence=evidence(finding), confidence="proved", severity=severity)
         elif finding.kind is DifferenceClass.CONTENT and finding.path[-1].rpartition("/")[2] == "md5sums":
             pair = lines(scene.pair(finding.path))
             if pair is not None and _is_shuffled(pair):
