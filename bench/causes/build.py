@@ -164,6 +164,9 @@ def pairs() -> list[dict[str, Any]]:
     instructions = tomllib.loads((HERE / "pairs.toml").read_text())
     if {label["id"] for label in labels} != set(instructions):
         sys.exit("labels.toml and pairs.toml do not name the same pairs")
+    splits = {(label["project"], label["split"]) for label in labels}
+    if len(splits) != len({project for project, _ in splits}):
+        sys.exit("labels.toml: expected each project in one split only, found one in both")
     return [{"behaviour": False, "controlled": True} | label | instructions[label["id"]] for label in labels]
 
 

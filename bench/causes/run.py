@@ -4,7 +4,8 @@
 
 A pair counts as right at rank n if one of its accepted causes is among the first n that were named; a pair of which
 nothing was named is a miss. Pairs of which the label is a change of behaviour are counted apart: there the one wrong
-answer is a cause of severity `harmless`. A project is in one split only; rules may be tuned on `dev`.
+answer is a cause of severity `harmless`. A project is in one split only; rules may be tuned on
+`dev`, so that `--misses` lists pairs of that one only.
 """
 
 from __future__ import annotations
@@ -137,10 +138,10 @@ def _places(cause: Cause) -> list[str]:
 
 
 def misses(results: list[Result]) -> None:
-    """Every pair whose first answer is not right."""
-    print("\nNot right at once (id: label; what was named; findings without a cause)")
+    """Every pair of `dev` whose first answer is not right. Those of `test` are for nobody who writes rules to see."""
+    print("\nNot right at once, of dev (id: label; what was named; findings without a cause)")
     for result in results:
-        if result.labelled and result.rank(result.ids) != 1:
+        if result.pair["split"] == "dev" and result.labelled and result.rank(result.ids) != 1:
             named = ", ".join(result.ids[:4]) or NOTHING
             left = f"{result.unexplained} of {result.findings}"
             print(f"  {result.pair['id']}: {'|'.join(result.pair['accept'])}; {named}; {left}")
@@ -152,7 +153,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--split", choices=("dev", "test", "all"), default="all")
     parser.add_argument("--only", default="", help="pairs whose id contains this")
-    parser.add_argument("--misses", action="store_true", help="list every pair that is not right at once")
+    parser.add_argument("--misses", action="store_true", help="list the pairs of dev that are not right at once")
     parser.add_argument("--no-baseline", action="store_true")
     options = parser.parse_args()
     chosen = [pair for pair in pairs() if options.split in ("all", pair["split"]) and options.only in pair["id"]]
