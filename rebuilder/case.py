@@ -17,11 +17,12 @@ from pathlib import Path
 from rebuilder.compare.archive.layout import BudgetError
 from rebuilder.errors import IntegrityError, UsageError
 from rebuilder.explain.debuginfo import headers_in
+from rebuilder.explain.settings import Candidate, candidates
 from rebuilder.explain.suspects import Older, Package, Suspect, brings_headers, suspects, worth_a_look
 from rebuilder.explaining import Explained, explain_paths
 from rebuilder.findings import ArtifactExplanation, Difference, Finding, Surroundings
 from rebuilder.lock import LockedPackage, ToolchainLock
-from rebuilder.model import ArtifactComparison, BuildPlan, FileDigest, Record
+from rebuilder.model import ArtifactComparison, BuildPlan, FileDigest, Origin, Record
 from rebuilder.opened import Desk, desk
 from rebuilder.ports import Blobs, Progress
 from rebuilder.toolchain import deb
@@ -36,7 +37,7 @@ _VARIABLE = re.compile(r"(?:\A| )([A-Za-z_][A-Za-z0-9_]*)=")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One artifact that differs, why by the rules of this version, and which packages may be behind it."""
+    """One artifact that differs, why by the rules of this version, and what may be behind it."""
 
     record: Record
     lock: ToolchainLock
@@ -66,7 +67,7 @@ def case(record: Record, lock: ToolchainLock, artifact: str, blobs: Blobs, progr
         item=item,
         explanation=found.explanation,
         difference=found.difference,
-        suspects=_suspects(found, known, published, lock, record, blobs),
+        suspects=_suspects(found, known, published, lock, record, blobs, _settings(found, record, around)),
         unread=tuple(sorted({package.package for package in lock.packages} - {package.name for package in known})),
     )
 
@@ -149,15 +150,28 @@ def _suspects(
     lock: ToolchainLock,
     record: Record,
     blobs: Blobs,
+    settings: tuple[Candidate, ...],
 ) -> tuple[Suspect, ...]:
-    if lock.origin == "buildinfo":
-        return ()  # the publisher's own list of packages, at the versions it names
+    if lock.origin == "buildinfo":  # the publisher's own list of packages, at the versions it names
+        return suspects(found.explanation, (), published=published, compiled=False, settings=settings)
     compiled = any(_is_compiled(finding) for finding in found.difference.findings)
     names = worth_a_look(found.explanation, known, published=published, compiled=compiled)
     pasts = Pasts(lock, blobs)
     looked = tuple(pasts.filled(one) if one.name in names else one for one in known)
     read = _headers_read(record, blobs) if any(one.headers for one in looked) else frozenset()
-    return suspects(found.explanation, looked, published=published, compiled=compiled, included=read)
+    return suspects(found.explanation, looked, published=published, compiled=compiled, included=read, settings=settings)
+
+
+def _settings(found: Explained, record: Record, around: Surroundings) -> tuple[Candidate, ...]:
+    """Settings to be tried: of no input that the publisher declared, nor the time of a binary-only rebuild, which
+    stands in its own entry. The time of any other is that of the changelog, unless a file shows that it was not."""
+    known = {
+        one.name
+        for one in record.inputs
+        if (one.name in ("path", "environment") and one.origin is Origin.DECLARED)
+        or (one.name == "epoch" and one.origin is Origin.RECOVERED)
+    }
+    return candidates(found.explanation, around, frozenset(known))
 
 
 def _is_compiled(finding: Finding) -> bool:

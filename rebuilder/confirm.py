@@ -1,18 +1,18 @@
 """`explain --confirm`: take the likeliest fix that lies in the environment, rebuild, and say whether it came true.
 
-Each try is a whole run with a record of its own. It differs from the run it explains in the packages it names and in
-nothing else, and its toolchain counts as inferred: a guess, with evidence.
+Each try is a whole run with a record of its own. It differs from the run it explains in the packages or settings it
+names and in nothing else, and what it changes counts as inferred: a guess, with evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rebuilder.case import Case
 from rebuilder.compare.walk import compare
 from rebuilder.errors import RecipeError, Stopped
-from rebuilder.explain.suspects import Suspect
+from rebuilder.explain.suspects import Suspect, together
 from rebuilder.findings import Difference, DifferenceClass, MemberPath, Proof
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import ArtifactComparison, Comparison, Explanation, FileDigest, Input, Origin, Record, Verdict
@@ -24,25 +24,96 @@ MAX_MISSING = 6
 #: One difference as it is recognised again in another build: where, and which aspect.
 Aspect = tuple[MemberPath, str]
 _SETTINGS = frozenset({"path", "environment", "command"})
+#: From so many tries on the last one is kept for all packages at once.
+KEEP_FROM = 3
 
 
 @dataclass(frozen=True)
 class Tried:
     """What came of one suspect, and the run that was made for it; none if its toolchain could not be made."""
 
+    suspect: Suspect
     proof: Proof
     record: Record | None = None
+    #: What of it cannot be had, ``name version``.
+    missing: tuple[str, ...] = ()
+
+
+class Course:
+    """Which suspect is next: one after the other, until one is confirmed or no try is left; then all packages at once.
+
+    Packages that have to change together are each refuted alone. Of three tries or more the last is kept for that."""
+
+    def __init__(self, suspects: Iterable[Suspect], *, tries: int) -> None:
+        self._left = list(suspects)
+        #: Packages that can be had as far as it is known, likeliest first; emptied once they were tried together.
+        self._packages = [one for one in self._left if one.packages]
+        self._alone: list[Suspect] = []
+        self._tries = tries
+        self._keep = tries >= KEEP_FROM
+
+    def next(self) -> Suspect | None:
+        """What to try now; ``None`` when it is over."""
+        if self._tries <= 0:
+            return None
+        at_once = together(self._packages)
+        last = self._keep and self._tries == 1 and at_once is not None
+        return self._left.pop(0) if self._left and not last else at_once
+
+    def came_of(self, suspect: Suspect, tried: Tried) -> None:
+        """What came of the one that was next."""
+        self._tries -= tried.record is not None
+        if tried.proof.result == "confirmed":
+            self._tries = 0
+        elif not suspect.others:
+            had = tried.proof.result != "not-tried"
+            self._alone += [suspect] if had else []
+            self._packages = [one for one in self._packages if had or one is not suspect]
+        elif tried.record is not None:
+            self._packages = []
+        else:
+            self._packages = self._still_to_be_had(tried)
+
+    def _still_to_be_had(self, tried: Tried) -> list[Suspect]:
+        """Without those that are missing; if none is, they do not go together: those that went alone. Always fewer."""
+        gone = set(tried.missing)
+        left = [one for one in self._packages if not gone & {f"{name} {v}" for name, v in one.versions.items()}]
+        if len(left) == len(self._packages):
+            left = [one for one in self._packages if one in self._alone]
+        return left if len(left) < len(self._packages) else []
 
 
 def changed(resolution: Resolution, lock: ToolchainLock, suspect: Suspect, record: Record) -> Resolution:
-    """The resolution, built with the fix: its toolchain is an inference, and says from what. What a `.buildinfo`
-    said of the run that is explained stands in its recipe by now, and is still the publisher's word."""
+    """The resolution, built with the fix: what it changes is an inference, and says from what. What a `.buildinfo`
+    said of the run that is explained stands in its recipe by now, and is still the publisher's word.
+
+    ``resolution`` has the fix's settings already; ``lock`` is that of the run, or one with the fix's packages."""
     evidence = f"explain --confirm of run {record.run_id}: {suspect.why}"
-    value = ", ".join(f"{name} {suspect.version}" for name in suspect.packages)
-    inferred = Input(name="toolchain", value=value, origin=Origin.INFERRED, evidence=evidence)
-    said = {(one.name, one.value): one for one in record.inputs if one.name in _SETTINGS}
-    others = (said.get((one.name, one.value), one) for one in resolution.inputs if one.name != "toolchain")
-    return replace(resolution, lock=lock, inputs=(*others, inferred), packed=False)
+    said = {one.name: one for one in record.inputs}
+    guessed = {name for one in suspect.settings for name in (*one.inputs, "command")}
+    inputs = [
+        _as_said(one, said.get(one.name), evidence if one.name in guessed else "")
+        for one in resolution.inputs
+        if one.name != "toolchain"
+    ]
+    packed = False
+    if suspect.versions:
+        value = ", ".join(f"{name} {version}" for name, version in suspect.versions.items())
+        inputs.append(Input(name="toolchain", value=value, origin=Origin.INFERRED, evidence=evidence))
+    else:  # the very packages of the run that is explained, so what it says of them holds
+        inputs += [one for one in record.inputs if one.name == "toolchain"]
+        packed = record.toolchain is not None and record.toolchain.packed
+    return replace(resolution, lock=lock, inputs=tuple(inputs), packed=packed)
+
+
+def _as_said(one: Input, before: Input | None, evidence: str) -> Input:
+    """An input of the try: one that has the run's value keeps its origin. Another value is a guess if ``evidence``
+    is given for one."""
+    if one.name not in _SETTINGS:
+        return one
+    if before is not None and one.value == before.value:
+        return before
+    return one.model_copy(update={"origin": Origin.INFERRED, "evidence": evidence}) if evidence else one
 
 
 def proof_of(case: Case, suspect: Suspect, blobs: Blobs) -> Callable[[Comparison, Explanation], Proof]:
@@ -51,7 +122,8 @@ def proof_of(case: Case, suspect: Suspect, blobs: Blobs) -> Callable[[Comparison
     def judge(comparison: Comparison, _: Explanation) -> Proof:
         item = next((one for one in comparison.artifacts if one.artifact == case.item.artifact), None)
         came_true, reason = _judged(case, suspect, item, blobs)
-        return _proof(case, suspect, "confirmed" if came_true else "refuted", reason)
+        at_once = f"{len(suspect.others)} packages together: " if suspect.others else ""
+        return _proof(case, suspect, "confirmed" if came_true else "refuted", at_once + reason)
 
     return judge
 
@@ -59,11 +131,16 @@ def proof_of(case: Case, suspect: Suspect, blobs: Blobs) -> Callable[[Comparison
 def not_tried(case: Case, suspect: Suspect, stop: Stopped | RecipeError, *, remark: str = "") -> Proof:
     """The fix could not be applied: as a rule its version is not to be had."""
     parts = [stop.message if isinstance(stop, RecipeError) else stop.reason, remark]
-    if isinstance(stop, Stopped) and stop.missing:
-        left = len(stop.missing) - MAX_MISSING
+    if gone := missing(stop):
+        left = len(gone) - MAX_MISSING
         more = f" and {left} more" if left > 0 else ""
-        parts.append(f"not to be had: {', '.join(stop.missing[:MAX_MISSING])}{more}")
+        parts.append(f"not to be had: {', '.join(gone[:MAX_MISSING])}{more}")
     return _proof(case, suspect, "not-tried", "; ".join(part for part in parts if part))
+
+
+def missing(stop: Stopped | RecipeError) -> tuple[str, ...]:
+    """What cannot be had, ``name version``."""
+    return stop.missing if isinstance(stop, Stopped) else ()
 
 
 def _proof(case: Case, suspect: Suspect, result: str, reason: str) -> Proof:
@@ -71,12 +148,19 @@ def _proof(case: Case, suspect: Suspect, result: str, reason: str) -> Proof:
         {
             "run_id": case.record.run_id,
             "artifact": case.item.artifact,
-            "cause": f"{suspect.packages[0]} version",
+            "cause": suspect.cause or " and ".join(f"{name} version" for name in _named(suspect)),
             "changes": suspect.changes,
             "result": result,
             "reason": reason,
         }
     )
+
+
+def _named(suspect: Suspect) -> Iterator[str]:
+    """The package of each source that is taken back."""
+    yield from suspect.packages[:1]
+    for other in suspect.others:
+        yield from _named(other)
 
 
 def _judged(case: Case, suspect: Suspect, item: ArtifactComparison | None, blobs: Blobs) -> tuple[bool, str]:

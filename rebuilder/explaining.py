@@ -11,7 +11,7 @@ from rebuilder.compare.folders import compare_folders
 from rebuilder.compare.walk import Walked, compare
 from rebuilder.data import Data
 from rebuilder.explain.causes import Scene
-from rebuilder.explain.causes.rank import explain
+from rebuilder.explain.causes.rank import ranked
 from rebuilder.explain.drift import drift
 from rebuilder.findings import ArtifactExplanation, Difference, MemberPath, Side, Surroundings
 from rebuilder.model import FileDigest
@@ -76,7 +76,7 @@ def explain_paths(
 def explained(artifact: str, walked: Walked, surroundings: Surroundings) -> Explained:
     """Drift and causes of a comparison."""
     scene = scene_of(artifact, walked, surroundings)
-    causes, unexplained = explain(scene)
+    found = ranked(scene)
     difference = walked.difference
     data = to_bytes(difference)
     explanation = ArtifactExplanation(
@@ -84,10 +84,10 @@ def explained(artifact: str, walked: Walked, surroundings: Surroundings) -> Expl
         difference=data_side(data),
         members=difference.members,
         classes=dict(Counter(finding.kind for finding in difference.findings)),
-        causes=causes,
-        unexplained=unexplained,
+        causes=found.causes,
+        unexplained=found.unexplained,
         drift=drift(scene),
-        remarks=difference.remarks,
+        remarks=(*difference.remarks, *found.remarks),
     )
     return Explained(difference=difference, explanation=explanation, leaves=leaves(walked))
 

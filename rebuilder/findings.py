@@ -141,7 +141,11 @@ class Change(FindingValue):
     authors."""
 
     where: Literal["environment", "project"]
-    #: ``package:NAME=VERSION``, ``variable:NAME``, ``path``, ``umask``, ``locale`` ..., or a file of the project.
+    #: In the environment and with a value, what ``explain --confirm`` can apply (``explain/settings.py`` reads it):
+    #: ``package:NAME=VERSION``; ``variable:NAME=VALUE`` sets a variable; ``variable:NAME+=WORD`` adds a word to one;
+    #: ``path:/abs/dir`` is the folder the tree lies in; ``parallel:N`` the number of jobs. A value came out of an
+    #: artifact: who applies it checks it first. Without one, for people only: ``package:NAME``, ``variable:NAME``,
+    #: ``path``, ``umask``, ``locale`` ... In the project: a file of it, or a word for what has to be changed.
     target: str
     text: str
 

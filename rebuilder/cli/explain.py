@@ -28,7 +28,7 @@ MAX_LOOKED_FOR = 20
 @click.command()
 @click.argument("run")
 @click.option("--artifact", default="", metavar="NAME", help="Which file, where several differ.  [default: the first]")
-@click.option("--confirm", is_flag=True, help="Try the likeliest older packages: rebuild, and say what came of it.")
+@click.option("--confirm", is_flag=True, help="Try the likeliest fixes: rebuild, and say what came of it.")
 @click.option(
     "--tries",
     type=click.IntRange(1, 20),
@@ -46,18 +46,21 @@ def explain(run: str, **options: object) -> None:
     RUN is the id of a run that found differences, or the beginning of it; `rebuilder show` lists them.
     Both files are compared anew by the rules of this version; the run itself stays as it is.
 
-    Often the publisher built with older packages than the suite has today. `explain` lists those that
-    can be behind the difference: packages that came later than the file, the likeliest first. With
-    --confirm they are tried in turn: the older version is taken from the archive's pool, all else stays
-    as it was, and the package is built again. What can come of it:
+    Often the publisher built with older packages than the suite has today, in another folder, or with
+    other variables. `explain` lists what can be behind the difference, the likeliest first: settings
+    that the published file shows, and packages that came later than the file. With --confirm they are
+    tried in turn: the older version is taken from the archive's pool, or the setting is changed, all
+    else stays as it was, and the package is built again. What can come of it:
 
     \b
-      CONFIRMED   with the older package the difference is gone. No more is tried.
-      REFUTED     with the older package it is still there, or only a part of it is gone.
+      CONFIRMED   with the change the difference is gone. No more is tried.
+      REFUTED     with the change it is still there, or only a part of it is gone.
       NOT TRIED   the older version is not to be had, or does not fit the other packages.
 
-    Each try is a run of its own with record, page and log. Its toolchain is a guess, and is called so
-    in all that is signed about it.
+    Where no package alone does it, the last try is for all of them together.
+
+    Each try is a run of its own with record, page and log. What it changes is a guess, and is called
+    so in all that is signed about it.
 
     \b
     Examples:
@@ -146,37 +149,41 @@ def _all_tried(
     shop: Workshop, case: Case, run: Run, signing: Signing | None, options: dict[str, object]
 ) -> Iterator[Tried]:
     """Suspects in turn until one is confirmed. One that cannot be had costs no try."""
-    tries = options["tries"] if isinstance(options["tries"], int) else 1
+    from rebuilder.confirm import Course
+
     remark = "the network is switched off (--offline)" if options["offline"] else ""
-    for suspect in case.suspects[:MAX_LOOKED_FOR]:
-        if not tries:
-            return
+    course = Course(case.suspects[:MAX_LOOKED_FOR], tries=options["tries"] if isinstance(options["tries"], int) else 1)
+    while (suspect := course.next()) is not None:
         tried = _tried(shop, case, run, suspect, signing, remark)
+        course.came_of(suspect, tried)
         yield tried
-        if tried.proof.result == "confirmed":
-            return
-        tries -= tried.record is not None
 
 
 def _tried(shop: Workshop, case: Case, run: Run, suspect: Suspect, signing: Signing | None, remark: str) -> Tried:
-    """One suspect: its toolchain, then a whole run with it. ``remark`` is said where it cannot be had."""
+    """One suspect: its toolchain or setting, then a whole run with it. ``remark`` is said where it cannot be had."""
     from rebuilder import confirm
+    from rebuilder.cli.explain_words import suspected
+    from rebuilder.explain.settings import applied
     from rebuilder.pipeline import verify
     from rebuilder.ports import Options
 
-    shop.progress.stage("toolchain", f"{suspect.packages[0]} {suspect.version} in place of today's")
+    shop.progress.stage("toolchain", f"to be tried: {suspected(suspect)}")
     try:
-        lock = shop.toolchains.changed(case.lock, dict.fromkeys(suspect.packages, suspect.version))
+        versions = suspect.versions
+        lock = shop.toolchains.changed(case.lock, versions) if versions else case.lock
         resolution = shop.ecosystem.resolve(str(run.folder / "recipe.toml"))
+        if suspect.settings:
+            resolution = shop.ecosystem.with_build(resolution, applied(resolution.recipe.build, suspect.settings))
     except (Stopped, RecipeError) as stop:
-        return confirm.Tried(confirm.not_tried(case, suspect, stop, remark=remark))
+        refused = confirm.not_tried(case, suspect, stop, remark=remark)
+        return confirm.Tried(suspect, refused, missing=confirm.missing(stop))
     changed = confirm.changed(resolution, lock, suspect, case.record)
     options = Options(sign=signing is not None, proves=confirm.proof_of(case, suspect, shop.blobs))
     record = verify(case.record.target, _giving(changed), shop.ports(signing), options)
     if record.explanation.proof is None:
         ended = Stopped(record.verdict, record.reason, missing=record.missing)
-        return confirm.Tried(confirm.not_tried(case, suspect, ended), record)
-    return confirm.Tried(record.explanation.proof, record)
+        return confirm.Tried(suspect, confirm.not_tried(case, suspect, ended), record)
+    return confirm.Tried(suspect, record.explanation.proof, record)
 
 
 def _giving(resolution: Resolution) -> Callable[[], Resolution]:
@@ -213,6 +220,7 @@ def _say(case: Case, tried: list[Tried], config: Config, options: dict[str, obje
             for line in tried_lines(one, str(config.state / "runs" / one.record.run_id) if one.record else ""):
                 click.echo(line)
         if confirming and not tried:
-            click.echo(click.style("NOT TRIED", bold=True, fg="yellow") + ": no older package is known to try")
+            nothing = ": no older package and no setting is known to try"
+            click.echo(click.style("NOT TRIED", bold=True, fg="yellow") + nothing)
     except BrokenPipeError:  # the tries stand, and so does the exit code
         nobody_reads()

@@ -10,11 +10,14 @@ import click
 from rebuilder import __version__
 from rebuilder.case import Case
 from rebuilder.confirm import Tried
+from rebuilder.explain.suspects import Suspect
 from rebuilder.report.text import clean, clip
 
 #: Suspects shown, and siblings of one that are named.
 MAX_SHOWN = 10
 MAX_NAMED = 4
+#: Packages named that are tried together.
+MAX_TOGETHER = 6
 _COLOURS = {"confirmed": "green", "refuted": "red"}
 
 
@@ -27,7 +30,13 @@ def as_json(case: Case, tried: Iterable[Tried]) -> str:
         "artifact": case.item.artifact,
         "explanation": case.explanation.model_dump(mode="json"),
         "suspects": [
-            {"packages": one.packages, "version": one.version, "why": one.why, "claims": one.claims}
+            {
+                "packages": one.packages,
+                "version": one.version,
+                "changes": [change.target for change in one.changes],
+                "why": one.why,
+                "claims": one.claims,
+            }
             for one in case.suspects
         ],
         "unread": case.unread,
@@ -45,13 +54,16 @@ def suspect_lines(case: Case, *, confirming: bool) -> Iterator[str]:
         names = clip(", ".join(case.unread[:8]), 300)
         yield clean(f"Not looked into: {len(case.unread)} packages of the toolchain whose files are not in the store, "
                     f"or damaged there: {names}{', ...' if len(case.unread) > 8 else ''}")  # fmt: skip
-    if case.lock.origin == "buildinfo":
+    if not case.suspects and case.lock.origin == "buildinfo":
         yield "What could be tried: nothing. The toolchain is the one that the publisher's .buildinfo lists."
     elif not case.suspects:
-        yield "What could be tried: nothing. No package is known to be behind this that came later than the file."
+        yield (
+            "What could be tried: nothing. No package is known to be behind this that came later than the file, and "
+            "the file shows no setting."
+        )
     else:
         yield "What could be tried, likeliest first:"
-        yield from (clean(f"  {number}. {_suspect(one.packages)} {one.version}: {one.why}")
+        yield from (clean(f"  {number}. {suspected(one)}: {one.why}")
                     for number, one in enumerate(case.suspects[:MAX_SHOWN], 1))  # fmt: skip
         if left := max(len(case.suspects) - MAX_SHOWN, 0):
             yield f"  and {left} more; --json lists all"
@@ -59,7 +71,19 @@ def suspect_lines(case: Case, *, confirming: bool) -> Iterator[str]:
             yield f"To try it: rebuilder explain {clean(case.record.run_id)} --confirm"
 
 
-def _suspect(packages: tuple[str, ...]) -> str:
+def suspected(one: Suspect) -> str:
+    """The fix in words: a package with those that move with it, a setting, or several packages."""
+    if one.others:
+        shown = " and ".join(suspected(other) for other in one.others[:MAX_TOGETHER])
+        left = len(one.others) - MAX_TOGETHER
+        return f"{shown}{f' and {left} more' if left > 0 else ''}, together"
+    parts = [setting.words for setting in one.settings]
+    if one.packages:
+        parts.append(f"{_packages(one.packages)} {one.version}")
+    return ", ".join(parts)
+
+
+def _packages(packages: tuple[str, ...]) -> str:
     first, *others = packages
     if not others:
         return first
@@ -71,11 +95,7 @@ def tried_lines(one: Tried, folder: str) -> Iterator[str]:
     """What came of one try; ``folder`` is that of its run."""
     proof = one.proof
     word = proof.result.upper().replace("-", " ")
-    names = [change.target.removeprefix("package:").partition("=")[0] for change in proof.changes]
-    version = proof.changes[0].target.partition("=")[2] if proof.changes else ""
-    yield click.style(word, bold=True, fg=_COLOURS.get(proof.result, "yellow")) + clean(
-        f": {_suspect(tuple(names or [proof.cause]))} {version}"
-    )
+    yield click.style(word, bold=True, fg=_COLOURS.get(proof.result, "yellow")) + clean(f": {suspected(one.suspect)}")
     yield f"  {clean(proof.reason)}"
     if one.record is not None:
         yield f"  evidence: {clean(folder)}"

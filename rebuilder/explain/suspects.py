@@ -1,9 +1,9 @@
-"""Which package of the toolchain to try in an older version first. Pure: facts in, an order out.
+"""What to try first: a setting, or a package of the toolchain in an older version. Pure: facts in, an order out.
 
 A published file was built with what the suite held on that day. A package that reached the suite later cannot have
 been there. Of those, the ones come first that put the most into this very file: the version the file itself names,
 what a cause names, the headers that our own build's debug information lists, then compilers, and then whatever the
-source's Build-Depends name.
+source's Build-Depends name. A setting that the file itself shows comes before all of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
+from rebuilder.explain import settings as settings_
+from rebuilder.explain.settings import Candidate, Setting
 from rebuilder.findings import ArtifactExplanation, Cause, Change, Drift
 
 #: Packages that decide which bytes a compiler gives.
@@ -57,21 +59,47 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class Suspect:
-    """Packages of one source to be taken back to an older version, and why these."""
+    """A fix to be tried, and why: packages of one source at an older version, or settings, or several such at once."""
 
-    packages: tuple[str, ...]
-    version: str
     why: str
+    packages: tuple[str, ...] = ()
+    version: str = ""
+    settings: tuple[Setting, ...] = ()
+    #: Further ones that are tried together with it.
+    others: tuple[Suspect, ...] = ()
+    #: Id of the cause it would prove; empty for a package's version.
+    cause: str = ""
     #: Findings that have to go if it is the cause; empty: all of them.
     claims: tuple[int, ...] = ()
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Package -> version, of all that it takes back."""
+        own = dict.fromkeys(self.packages, self.version)
+        return {name: version for one in self.others for name, version in one.versions.items()} | own
+
+    @property
     def changes(self) -> tuple[Change, ...]:
         """The fix, as changes to the environment."""
-        return tuple(
-            Change(where="environment", target=f"{PACKAGE}{name}={self.version}", text=f"{name} {self.version}")
-            for name in self.packages
+        own = tuple(
+            Change(where="environment", target=f"{PACKAGE}{name}={version}", text=f"{name} {version}")
+            for name, version in self.versions.items()
         )
+        return (*settings_.changes(self.settings), *own)
+
+
+def together(suspected: Iterable[Suspect]) -> Suspect | None:
+    """All packages at once, each at its likeliest version; ``None`` if that is not more than one of them."""
+    first: dict[str, Suspect] = {}
+    for one in suspected:
+        if one.packages and not one.others and not any(name in first for name in one.packages):
+            first.update(dict.fromkeys(one.packages, one))
+    chosen = tuple(dict.fromkeys(first.values()))
+    if len(chosen) < 2:
+        return None
+    why = f"{len(chosen)} packages together, for each of them alone may be too little"
+    claims = {index for one in chosen for index in one.claims} if all(one.claims for one in chosen) else set()
+    return Suspect(why=why, others=chosen, claims=tuple(sorted(claims)))
 
 
 def worth_a_look(
@@ -96,21 +124,29 @@ def suspects(
     published: datetime,
     compiled: bool,
     included: frozenset[str] = frozenset(),
+    settings: Sequence[Candidate] = (),
 ) -> tuple[Suspect, ...]:
     """Likeliest first. ``published``: when the file was made; ``compiled``: whether compiled code differs;
-    ``included``: names of the headers that our own build read."""
+    ``included``: names of the headers that our own build read; ``settings``: those that causes ask for."""
     guess = _open(explanation)
     found = chain(
-        _stamped(explanation, packages, published),
+        (_of_setting(one) for one in settings if one.setting.shown),
+        _stamped(explanation, packages),
+        (_of_setting(one) for one in settings if not one.setting.shown),
+        _traced(explanation, packages, published),
         _blamed(explanation, packages, published),
         _guessed(packages, published, included, compiled=compiled) if guess else (),
     )
-    first: dict[tuple[frozenset[str], str], Suspect] = {}
+    first: dict[frozenset[str], Suspect] = {}
     for one in found:
-        first.setdefault((frozenset(one.packages), one.version), one)
+        first.setdefault(frozenset(change.target for change in one.changes), one)
         if len(first) >= MAX_SUSPECTS:
             break
     return tuple(first.values())
+
+
+def _of_setting(one: Candidate) -> Suspect:
+    return Suspect(why=one.why, settings=(one.setting,), cause=one.cause.id, claims=one.cause.findings)
 
 
 def _open(explanation: ArtifactExplanation) -> bool:
@@ -139,20 +175,30 @@ def _named_by_causes(explanation: ArtifactExplanation) -> dict[str, tuple[int, .
 # --- the file names the version -----------------------------------------------------------------
 
 
-def _stamped(explanation: ArtifactExplanation, packages: Sequence[Package], published: datetime) -> Iterator[Suspect]:
-    """Tools that left a trace of their version in the published file. The exact ones first."""
+def _stamped(explanation: ArtifactExplanation, packages: Sequence[Package]) -> Iterator[Suspect]:
+    """Tools that left their exact version in the published file."""
     claims = _named_by_causes(explanation)
-    by_name = {one.name: one for one in packages}
-    told = [(drift, by_name[drift.package]) for drift in explanation.drift if drift.package in by_name]
-    versions = [(drift, package, _version_named(drift, package)) for drift, package in told]
-    for drift, package, version in versions:
+    for drift, package, version in _told(explanation, packages):
         if version:
             why = f"the published file was made with {drift.tool} {drift.published}, ours with {drift.rebuilt}"
             yield _suspect(package, version, why, packages, claims.get(package.name, ()))
-    for drift, package, version in versions:
+
+
+def _traced(explanation: ArtifactExplanation, packages: Sequence[Package], published: datetime) -> Iterator[Suspect]:
+    """Tools that left other traces in the published file, by which their version is not known."""
+    claims = _named_by_causes(explanation)
+    for drift, package, version in _told(explanation, packages):
         if not version and _is_younger(package, published) and (older := _at_or_oldest(package, published)):
             why = f"{drift.tool} left other traces; published: {drift.published}; ours: {drift.rebuilt}"
             yield _suspect(package, older, why, packages, claims.get(package.name, ()))
+
+
+def _told(explanation: ArtifactExplanation, packages: Sequence[Package]) -> Iterator[tuple[Drift, Package, str]]:
+    """Every tool that drifted with its package, and the Debian version that the file names, if it does."""
+    by_name = {one.name: one for one in packages}
+    for drift in explanation.drift:
+        if drift.package in by_name:
+            yield drift, by_name[drift.package], _version_named(drift, by_name[drift.package])
 
 
 def _version_named(drift: Drift, package: Package) -> str:

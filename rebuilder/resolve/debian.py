@@ -29,7 +29,7 @@ from rebuilder.model import (
     utc,
 )
 from rebuilder.ports import Resolution
-from rebuilder.recipe import Recipe, RecipeEndorsement
+from rebuilder.recipe import Recipe, RecipeBuild, RecipeEndorsement
 from rebuilder.resolve import debian_build, debian_buildinfo, debian_inputs, debian_local, debian_recipe, debian_source
 from rebuilder.resolve.debian_index import SuiteIndex
 from rebuilder.resolve.debian_indexes import SuiteIndexes, unreadable
@@ -109,6 +109,12 @@ class Debian:
             raise UsageError(msg)
         anchor = resolution.recipe.endorsement.anchor
         return self._apply_buildinfo(resolution, (self._given(data, name, anchor=anchor),))
+
+    def with_build(self, resolution: Resolution, build: RecipeBuild) -> Resolution:
+        """The same, built by other settings: the recipe is written anew. ``RecipeError`` if nothing can be built so."""
+        recipe = resolution.recipe.model_copy(update={"build": build})
+        inputs = debian_inputs.replaced(resolution.inputs, *debian_inputs.setting_inputs(resolution.published, build))
+        return replace(resolution, recipe=recipe, recipe_bytes=render_recipe(recipe).encode(), inputs=inputs)
 
     def today(self, resolution: Resolution) -> Resolution:
         """The same with today's indexes of the toolchain's suite, and no lock: what a new lock is solved from.

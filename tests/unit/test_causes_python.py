@@ -31,8 +31,8 @@ TOLD = {
     "pyc-code-path": ("inspect", "proved"),
     "pyc-code": ("behaviour", "possible"),
     "wheel-generator": ("harmless", "proved"),
-    "wheel-record": ("harmless", "proved"),
-    "md5sums": ("harmless", "proved"),
+    "wheel-record": ("inspect", "proved"),
+    "md5sums": ("inspect", "proved"),
 }
 MAGIC = int.from_bytes(Path(sys.modules["hashlib"].__cached__).read_bytes()[:2], "little")
 SOURCE = "def area(r, words=('a', 'b', 'a')):\n    'Of a circle.'\n"

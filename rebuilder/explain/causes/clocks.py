@@ -1,4 +1,4 @@
-"""Times that something reads: `make` compares those of files, and Python takes a `.pyc` or leaves it by its source's."""
+"""Times that something reads: `make` compares those of files, Python takes a `.pyc` or not by that of its source."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ _BUILD_ID_NOTE = 3
 _GLIBC = re.compile(rb"GLIBC_[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}")
 #: How compilers, assemblers and linkers sign.
 _SIGNED = re.compile(
-    rb"(?:GCC: \([\w .:+~/-]{1,80}\) |(?:[\w-]{1,20} )?clang version |Linker: |LLD |rustc version |GHC |ldc version |Go |"
-    rb"Android \()[\w .:+~/()-]{1,120}"
+    rb"(?:GCC: \([\w .:+~/-]{1,80}\) |(?:[\w-]{1,20} )?clang version |Linker: |LLD |rustc version |GHC |ldc version "
+    rb"|Go |Android \()[\w .:+~/()-]{1,120}"
 )
 _ENDBR = b"\xf3\x0f\x1e\xfa"
 
@@ -134,7 +134,8 @@ def _numbers(version: bytes) -> tuple[int, ...]:
 
 def _generation(scene: Scene) -> Iterator[Match]:
     """Code that no rule with more to say speaks of."""
-    told = {match.finding for rule in (_flags, elf_code.order, elf_code.startfiles) for match in rule(scene)}
+    rules = (_flags, _layout, elf_code.order, elf_code.startfiles)
+    told = {match.finding for rule in rules for match in rule(scene)}
     return (match for match in elf_code.generation(scene) if match.finding not in told)
 
 

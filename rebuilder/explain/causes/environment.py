@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import reduce
 
-from rebuilder.explain.causes import Confidence, Rule, Scene, orders, paths, times
+from rebuilder.explain.causes import Change, Confidence, Rule, Scene, applied, orders, paths, times
 from rebuilder.explain.causes.shapes import Shape, also, environment, project, rule
 from rebuilder.findings import MemberPath
 
@@ -97,6 +97,12 @@ def _variable(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
     if ours and scene.surroundings.environment.get(name.decode(), "").encode() == ours:
         return "likely"
     return "possible" if name in _KNOWN or name.startswith(b"LC_") else None
+
+
+def _of_variable(scene: Scene, one: bytes, other: bytes) -> Change | None:
+    """The variable as the published file shows it."""
+    name, value = _split(one)
+    return applied.variable(scene, name, value, _split(other)[1]) if name else None
 
 
 def _split(text: bytes) -> tuple[bytes, bytes]:
@@ -193,6 +199,7 @@ _SHAPES: tuple[Shape, ...] = (
             *environment("variable:NAME", "the publisher's value"),
             *project("what writes it", "no environment"),
         ),
+        applied=_of_variable,
     ),
     Shape(
         id="cpu-count",
@@ -205,6 +212,7 @@ _SHAPES: tuple[Shape, ...] = (
             *environment("cpus", "as many as the publisher had"),
             *project("what writes it", "no nproc, no -jN"),
         ),
+        applied=applied.jobs,
     ),
     Shape(
         id="kernel-version",

@@ -97,9 +97,7 @@ def fields(scene: Scene, names: Collection[str], *, forms: Forms | None = None) 
     """The header fields of these names that differ, each with the format it belongs to."""
     forms = forms or Forms(scene)
     wanted = [
-        (index, one)
-        for index, one in scene.findings()
-        if one.kind is DifferenceClass.METADATA and one.what in names
+        (index, one) for index, one in scene.findings() if one.kind is DifferenceClass.METADATA and one.what in names
     ]
     totals: dict[tuple[MemberPath, str], int] = {}
     for _, one in wanted:

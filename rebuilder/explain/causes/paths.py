@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rebuilder.explain.causes import Confidence, Rule, Scene
+from rebuilder.explain.causes import Confidence, Rule, Scene, applied
 from rebuilder.explain.causes.shapes import Judge, Shape, environment, project, rule
 from rebuilder.findings import MemberPath
 
@@ -76,6 +76,7 @@ def _switches(pattern: re.Pattern[bytes], judge: Judge, section: frozenset[str],
             where=lambda _, name: name in section,
             variations=frozenset({"build-path"}),
             changes=environment("path", "the folder the publisher built in"),
+            applied=applied.folder,
             **words,
         )
     )
@@ -92,6 +93,7 @@ def _path_rule(name: str, title: str, where: object, fix: str, target: str, text
             fix=fix,
             variations=frozenset({"build-path"}),
             changes=(*environment("path", "the folder the publisher built in"), *project(target, text)),
+            applied=applied.folder,
         )
     )
 

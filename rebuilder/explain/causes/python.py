@@ -43,9 +43,7 @@ def releases(scene: Scene) -> Iterator[Match]:
     for one in fields(scene, ("magic", "source hash")):
         if one.form == "pyc" and one.finding.path in moved and ABSENT not in one.values:
             sure = one.finding.what == "magic"
-            yield Match(
-                finding=one.index, evidence=evidence(one.finding), confidence="proved" if sure else "likely"
-            )
+            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved" if sure else "likely")
     for index, finding in scene.findings():
         if _is_code(finding) and finding.path[:-1] in moved:
             # What the source said may differ as well: nobody compared two languages.
@@ -173,9 +171,7 @@ _PYC_RULES: tuple[Rule, ...] = (
         severity=Severity.INSPECT,
         fix="PYTHONHASHSEED=0 while compiling; Python 3.11 and later write sets sorted.",
         match=set_order,
-        changes=(
-            Change(where="environment", target="variable:PYTHONHASHSEED", text="Compile with PYTHONHASHSEED=0."),
-        ),
+        changes=(Change(where="environment", target="variable:PYTHONHASHSEED", text="Compile with PYTHONHASHSEED=0."),),
     ),
     Rule(
         id="pyc-code-path",

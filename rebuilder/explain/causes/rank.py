@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rebuilder.explain.causes import Match, Rule, Scene
-from rebuilder.findings import Cause, Change, Severity
+from rebuilder.findings import Cause, Change, MemberPath, Severity
 
 #: Places shown for one cause; the findings it claims are all listed by index.
 MAX_EVIDENCE = 5
@@ -48,7 +48,8 @@ def ranked(scene: Scene, rules: Sequence[Rule] | None = None) -> Ranked:
         from rebuilder.explain.causes.families import RULES as rules  # noqa: N811 - it is the default
     failed: list[str] = []
     found = [(rule, _matches(rule, scene, failed)) for rule in rules or ()]
-    causes = [_cause(rule, matches) for rule, matches in found if matches]
+    uneasy = _uneasy(scene, found)
+    causes = [_cause(rule, matches, uneasy) for rule, matches in found if matches]
     roots = _roots(scene)
     causes.sort(key=lambda cause: _weight(cause, roots))
     claimed = {index for cause in causes for index in cause.findings}
@@ -67,9 +68,29 @@ def _matches(rule: Rule, scene: Scene, failed: list[str]) -> list[Match]:
     return found
 
 
-def _cause(rule: Rule, matches: list[Match]) -> Cause:
+def _uneasy(scene: Scene, found: Iterable[tuple[Rule, list[Match]]]) -> frozenset[int]:
+    """Findings that follow from members of which not every difference is known to be harmless: no list of digests is
+    better than what it lists."""
+    derived = [(index, one) for index, one in scene.findings() if one.follows]
+    if not derived:
+        return frozenset()
+    quiet: dict[int, bool] = {}
+    for rule, matches in found:
+        for match in matches:
+            harmless = (match.severity or rule.severity) is Severity.HARMLESS
+            quiet[match.finding] = quiet.get(match.finding, True) and harmless
+    loud: set[MemberPath] = set()
+    for index, one in scene.findings():
+        if not one.follows and not quiet.get(index):
+            loud.update(one.path[:size] for size in range(len(one.path) + 1))
+    return frozenset(index for index, one in derived if not loud.isdisjoint(one.follows))
+
+
+def _cause(rule: Rule, matches: list[Match], uneasy: frozenset[int]) -> Cause:
     matches.sort(key=lambda match: _CONFIDENCE[match.confidence])
     severities = [match.severity or rule.severity for match in matches]
+    if any(match.finding in uneasy for match in matches):
+        severities.append(Severity.INSPECT)
     return Cause(
         id=rule.id,
         title=rule.title,

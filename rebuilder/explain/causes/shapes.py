@@ -35,9 +35,13 @@ _RANKS: dict[Confidence | None, int] = {name: rank for rank, name in enumerate(_
 _NONE = len(_CONFIDENCES)
 #: One in so many differing places has to be of a cause.
 _FEW = 10
+#: Values of the publisher's build that are read off one member.
+_MAX_APPLIED = 4
 
 #: Judges the two values of a spot: how sure it is that this is the cause, ``None`` if it is not.
 Judge = Callable[[Scene, bytes, bytes], Confidence | None]
+#: Reads the publisher's own value off the two of a spot, as a change that a rebuild can apply; ``None`` if it cannot.
+Applied = Callable[[Scene, bytes, bytes], Change | None]
 #: Judges where a finding is, by its path and the section it is in (empty for no section).
 Where = Callable[[MemberPath, str], bool]
 
@@ -53,6 +57,7 @@ class Shape:
     judge: Judge = lambda *_: "likely"
     where: Where = lambda *_: True
     changes: tuple[Change, ...] = ()
+    applied: Applied = lambda *_: None
     variations: frozenset[str] = frozenset()
 
 
@@ -134,6 +139,7 @@ def _of_reading(shape: Shape, scene: Scene, reading: Reading) -> Match | None:
     """One match a finding: the surest of its spots; less sure while spots are left that it does not explain."""
     best: tuple[int, Match] | None = None
     told = 0
+    changes: dict[Change, None] = {}
     for spot in reading.spots.found:
         values = exchanged(spot, shape.pattern)
         ranks = [_RANKS.get(shape.judge(scene, *two), _NONE) for two in values]
@@ -142,6 +148,8 @@ def _of_reading(shape: Shape, scene: Scene, reading: Reading) -> Match | None:
         if rank == _NONE:
             continue
         told += 1
+        if len(changes) < _MAX_APPLIED:
+            changes.update((change, None) for two in values if (change := shape.applied(scene, *two)))
         if best is None or rank < best[0]:
             at = spot.at + max(0, spot.published.find(values[0][0]))
             found = evidence(reading.finding, *values[0], at)
@@ -156,7 +164,13 @@ def _of_reading(shape: Shape, scene: Scene, reading: Reading) -> Match | None:
     if few and match.confidence == "likely":
         match = Match(finding=match.finding, evidence=match.evidence, confidence="possible")
     severity = severity_of(scene, reading.path, taken_apart=every)
-    return Match(finding=match.finding, evidence=match.evidence, confidence=match.confidence, severity=severity)
+    return replace(match, severity=severity, changes=_applied(shape, changes))
+
+
+def _applied(shape: Shape, changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The values that were read in place of the shape's own words on the environment; none if none were read."""
+    read = tuple(changes)[:_MAX_APPLIED]
+    return (*read, *(one for one in shape.changes if one.where == "project")) if read else ()
 
 
 # --- marks of a check -------------------------------------------------------------------------------

@@ -7,24 +7,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rebuilder.explain.causes import Match, Rule, Scene
-from rebuilder.explain.causes.stamps_text import contents, documents, environment, evidence, name_of, project
+from rebuilder.explain.causes.documents import documents
+from rebuilder.explain.causes.stamps_text import contents, environment, evidence, name_of, project
 from rebuilder.findings import DifferenceClass, MemberPath, Severity
 
 CHANGELOG = re.compile(r"(?:^|/)(?:changelog(?:\.Debian(?:\.[a-z0-9-]+)?)?|NEWS(?:\.Debian)?)(?:\.gz)?$")
-_BINNMU_FILE = re.compile(r"(?:^|/)changelog\.Debian\.[a-z0-9-]+(?:\.gz)?$")
+_BINNMU_FILE = re.compile(r"(?:^|/)changelog\.Debian\.(?!gz$)[a-z0-9-]+(?:\.gz)?$")
 _NEWS = re.compile(r"(?:^|/)NEWS\.Debian(?:\.gz)?$")
 #: The first line of an entry.
 HEADING = re.compile(rb"^[a-z0-9][a-z0-9+.-]{1,100} \([^()\s]{1,200}\)[^\n]{0,300};[^\n]{0,300}$", re.MULTILINE)
 _BINNMU = re.compile(rb"\A[^\n]{0,600};[^\n]{0,300}\bbinary-only=yes")
 _SIGNED = re.compile(rb"^ -- [^\n<]{0,300}<[^>\n]{0,300}>  ?[^\n]{10,60}$", re.MULTILINE)
 #: A line that no changelog has: a heading starts with a name, everything else with a space.
-_OTHER = re.compile(
-    rb"^(?! |\t|\n|[a-z0-9][a-z0-9+.-]{1,100} \([^()\s]{1,200}\)[^\n]{0,300};|\Z)", re.MULTILINE
-)
+_OTHER = re.compile(rb"^(?! |\t|\n|[a-z0-9][a-z0-9+.-]{1,100} \([^()\s]{1,200}\)[^\n]{0,300};|\Z)", re.MULTILINE)
 #: What debhelper writes below the last entry it kept.
 _NOTE = re.compile(
     rb"\n# Older entries have been removed from this changelog\.\n"
     rb"# To read the complete changelog use `apt changelog [a-z0-9+.-]{1,100}`\.\n\Z"
+)
+_DEBHELPER = environment("package:debhelper", "use the version of debhelper that the published package was built with")
+_NO_TRIM = project("debian/rules", "dh_installchangelogs --no-trim")
+#: Where it is our side that is the shorter one.
+_UNTRIMMED = (
+    _DEBHELPER,
+    environment("variable:DEB_BUILD_OPTIONS+=notrimdch", "installs changelogs whole"),
+    _NO_TRIM,
 )
 #: First versions of debhelper that shorten the changelog, and NEWS with it.
 TRIMS_SINCE, TRIMS_NEWS_SINCE = "13.10", "13.11.7"
@@ -87,6 +94,7 @@ def _trimmed(scene: Scene) -> Iterator[Match]:
             evidence=evidence(one.path, "entries", f"{one.published} entries", f"{one.rebuilt} entries"),
             confidence="likely" if one.whole else "possible",
             severity=Severity.HARMLESS if one.whole and documents(name_of(scene, one.path)) else Severity.INSPECT,
+            changes=_UNTRIMMED if one.side == "rebuilt" else (_DEBHELPER, _NO_TRIM),
         )
     for index, finding in scene.findings():
         alone = finding.kind in (DifferenceClass.MISSING, DifferenceClass.EXTRA)
@@ -179,11 +187,7 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.INSPECT,
         fix="Build with the debhelper that made the published package, or with DEB_BUILD_OPTIONS=notrimdch if it "
         "did not shorten changelogs.",
-        changes=(
-            environment("package:debhelper", "use the version of debhelper that the published package was built with"),
-            environment("variable:DEB_BUILD_OPTIONS", "add notrimdch: installs changelogs whole"),
-            project("debian/rules", "dh_installchangelogs --no-trim"),
-        ),
+        changes=_UNTRIMMED,
         match=_trimmed,
     ),
     Rule(
@@ -192,9 +196,7 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.INSPECT,
         fix="Put the entry of the binary-only rebuild, as published, on top of debian/changelog, and use the "
         "same debhelper.",
-        changes=(
-            environment("package:debhelper", "use the version of debhelper that the published package was built with"),
-        ),
+        changes=(_DEBHELPER,),
         match=_binnmu,
     ),
     Rule(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import weakref
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, islice
 
 from rebuilder.explain.causes import Match, Rule, Scene
+from rebuilder.explain.causes.documents import documents, is_read
 from rebuilder.findings import Change, DifferenceClass, Evidence, Finding, MemberPath, Severity
 
 #: Nothing larger is looked at as text, no text of more lines, and none of which more lines differ.
@@ -35,19 +35,6 @@ DATE = (
     rb"|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|\d{4}/\d\d/\d\d(?: " + _CLOCK + rb")?)"
 )
 VERSION = rb"\d[\w.+~-]{0,40}"
-#: A page of man(1) shows by its name only where it stands alone: python3.9 is none.
-_DOCUMENTS = re.compile(
-    r"(?:^|/)(?:docs?|man|info|html|apidocs|javadoc|gtk-doc|doxygen)/|\.info(?:-\d+)?(?:\.gz)?$|^[^/]+\.[1-9](?:\.gz)?$"
-)
-#: Files there that are run, not read.
-_PROGRAMS = re.compile(
-    r"(?i)\.(?:py|pyw|pyx|js|mjs|cjs|ts|jsx|tsx|sh|bash|zsh|fish|csh|pl|pm|t|rb|php|tcl|lua|awk|sed|el|scm|lisp|hs|ml|r|jl|go"
-    r"|rs|java|c|h|cc|cpp|cxx|hh|hpp|m|s|asm|cs|vb|ps1|bat|cmd|mk|m4|ac|am|in|cmake|conf|cfg|ini|json|ya?ml|toml|css|wasm"
-    r"|properties|service|desktop|sql|gradle|groovy|scala|kt|swift)(?:\.gz)?$"
-)
-#: What makes a line of a page one that a browser runs.
-_RUN = re.compile(rb"(?i)<script|</script|\bon[a-z]{2,30}\s*=|javascript:|[{}]")
-_SCRIPT, _SCRIPT_END = re.compile(rb"(?i)<script"), re.compile(rb"(?i)</script")
 _INFO = re.compile(r"\.info(?:-\d+)?(?:\.gz)?$")
 _INDEX = re.compile(rb"(?:(?:Node|Ref): [^\x7f]*\x7f|[^\s:]+\.info-\d+: )(?P<v>\d{1,12})$")
 
@@ -89,27 +76,6 @@ class Reading:
 def name_of(scene: Scene, path: MemberPath) -> str:
     """The name rules go by."""
     return "/".join(path) or scene.artifact
-
-
-def documents(name: str) -> bool:
-    """Whether a member of this name is there to be read by people."""
-    return _DOCUMENTS.search(name) is not None and _PROGRAMS.search(name) is None
-
-
-def is_read(text: bytes, places: Iterable[int]) -> bool:
-    """Whether what stands at these offsets of a document is read by people only: in no script of a page or program."""
-    if text.startswith(b"#!"):
-        return False
-    starts = [found.start() for found in islice(_SCRIPT.finditer(text), MAX_LINES)]
-    ends = [found.start() for found in islice(_SCRIPT_END.finditer(text), MAX_LINES)]
-    for at in places:
-        low, high = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
-        if _RUN.search(text, low, high if high >= 0 else len(text)):
-            return False
-        before, closed = bisect_left(starts, at), bisect_left(ends, at)
-        if before and (not closed or ends[closed - 1] < starts[before - 1]):
-            return False
-    return True
 
 
 def both(scene: Scene, path: MemberPath, limit: int = MAX_TEXT) -> tuple[bytes, bytes] | None:
@@ -328,7 +294,6 @@ def whole_rule(
     def matches(scene: Scene) -> Iterator[Match]:
         for index, finding, left, right in contents(scene, pattern):
             if found := taken(left, right):
-                published, rebuilt, severity = found
-                yield Match(finding=index, evidence=evidence(finding.path, what, published, rebuilt), severity=severity)
+                yield Match(finding=index, evidence=evidence(finding.path, what, *found[:2]), severity=found[2])
 
     return Rule(id=id, title=title, severity=Severity.INSPECT, fix=fix, changes=changes, match=matches)

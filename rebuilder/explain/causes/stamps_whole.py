@@ -276,7 +276,7 @@ RULES: tuple[Rule, ...] = (
                fix="Write the database in one go with the same SQLite.",
                changes=(environment("package:libsqlite3-0", "use the same version of SQLite"),),
                what="change counter and library", taken=_sqlite),
-    whole_rule(id="npm-package-json", title="npm wrote its own fields into package.json",
+    whole_rule(id="npm-package-json", title="The package.json holds fields that npm wrote",
                names=r"(?:^|/)package\.json$",
                fix="Pack with the npm (and node) that packed the published file, from a clean tree.",
                changes=(environment("package:npm", "use the version of npm that packed the published file"),),

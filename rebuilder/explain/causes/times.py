@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-from rebuilder.explain.causes import Confidence, Rule, Scene
+from rebuilder.explain.causes import Change, Confidence, Rule, Scene, applied
 from rebuilder.explain.causes.shapes import Shape, environment, project, rule
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -104,6 +104,14 @@ def _shift(one: bytes, other: bytes) -> bool:
     return 0 < walls <= _MAX_SHIFT and walls % _QUARTER == 0
 
 
+def _of_zone(scene: Scene, one: bytes, other: bytes) -> Change | None:
+    """The publisher's zone, if both are times of day of one moment, or one whose zone nobody says."""
+    left, right = moment(one), moment(other)
+    known = left is not None and right is not None and (left == right or not (left.tzinfo and right.tzinfo))
+    shift = left.replace(tzinfo=None) - right.replace(tzinfo=None) if left and right and known else timedelta()
+    return applied.zone(scene, one, shift)
+
+
 def _zone(_: Scene, one: bytes, other: bytes) -> Confidence | None:
     left, right = moment(one), moment(other)
     if left and right and left.tzinfo and right.tzinfo and left.tzinfo != right.tzinfo and left == right:
@@ -123,6 +131,7 @@ RULES: tuple[Rule, ...] = (
             fix="Build with TZ=UTC, or write times in UTC: date -u, gmtime.",
             variations=frozenset({"timezone"}),
             changes=(*environment("variable:TZ", "UTC"), *project("what writes the time", "UTC, with its zone")),
+            applied=_of_zone,
         )
     ),
     rule(
@@ -138,6 +147,7 @@ RULES: tuple[Rule, ...] = (
                 *environment("variable:SOURCE_DATE_EPOCH", "seconds of the last change of the source"),
                 *project("what writes the time", "SOURCE_DATE_EPOCH in place of the clock"),
             ),
+            applied=applied.epoch,
         )
     ),
 )

@@ -14,13 +14,14 @@ from rebuilder.findings import DifferenceClass, MemberPath
 
 _SPEAKS = re.compile(r"(?:^|/)(?:control|METADATA|PKG-INFO|package\.json)$")
 _FIELD = re.compile(rb"^Version:[ \t]*([^\s]{1,200})[ \t\r]*$", re.MULTILINE)
+_NAME = re.compile(rb"^(?:Package|Name):[ \t]*([^\s]{1,200})[ \t\r]*$", re.MULTILINE)
 #: A folder named after a version: of an installed package, or all of a source archive.
 _FOLDER = re.compile(
     r"(?P<above>(?:[^/]+/)*?)(?P<name>[A-Za-z0-9][\w.]*(?:-[A-Za-z][\w.]*)*)-(?P<version>[0-9][\w.+!~-]*?)"
     r"(?P<kind>\.dist-info|\.data|\.egg-info|)(?P<below>/.*)?",
     re.DOTALL,
 )
-_MAX_NAME, _MAX_JSON = 4096, 4 * 1024**2
+_MAX_NAME, _MAX_JSON = 1024, 4 * 1024**2
 #: A package that was built again from the same source has such an end.
 _AGAIN = re.compile(rb"\+b[0-9]{1,4}$")
 
@@ -46,7 +47,9 @@ def _other(scene: Scene) -> Iterator[Match]:
     findings = scene.difference.findings
     for index, finding, left, right in contents(scene, _SPEAKS):
         values = [_version(side, finding.path) for side in (left, right)]
-        if _differ(*values):
+        names = [_NAME.search(side.partition(b"\n\n")[0]) for side in (left, right)]
+        same = (names[0] and names[0][1]) == (names[1] and names[1][1])
+        if same and _differ(*values):
             shown = evidence(finding, text(values[0]), text(values[1]))
             yield Match(finding=index, evidence=shown, confidence="proved")
     for index, words in renamed(scene):

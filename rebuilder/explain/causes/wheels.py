@@ -130,9 +130,7 @@ def generator(scene: Scene) -> Iterator[Match]:
                 only = keys == {b"metadata-version"} and values <= _VERSIONS
                 severity = Severity.HARMLESS if only else Severity.INSPECT
                 shown = text(b" | ".join(mine)), text(b" | ".join(theirs))
-                yield Match(
-                    finding=index, evidence=evidence(finding, *shown), confidence="likely", severity=severity
-                )
+                yield Match(finding=index, evidence=evidence(finding, *shown), confidence="likely", severity=severity)
 
 
 def _key(line: bytes) -> bytes:

@@ -268,6 +268,7 @@ def host(side: int, fixed: bool) -> bytes:
 
 
 def kernel(side: int, fixed: bool) -> bytes:
+    # In what is kept the release is that of another machine: nothing tells where it was made.
     wrapped = ["setarch", "--uname-2.6"] if side else []
     return run(*wrapped, "sh", "-c", "echo built with Linux" if fixed else 'echo "built with $(uname -s) $(uname -r)"')
 
