@@ -157,6 +157,7 @@ class Workshop:
         return StoredExplainer(self.blobs, self.differ(), self.progress)
 
     def differ(self) -> ContainerDiffer:
+        """diffoscope in its container, whose root filesystem is made when first needed."""
         from rebuilder.explain.diffoscope import Bounds, ContainerDiffer
 
         bounds = Bounds(seconds=self.config.diffoscope_seconds)

@@ -116,7 +116,9 @@ def test_equal_after_named_normalisers_is_equivalent_and_never_reproduced():
 
 
 def test_several_normalisers_are_all_named():
-    assert only(attempt(1, OTHER), attempt(2, OTHER), equal_after={"b/2": 1, "a/1": 2}).reason == "equal only after a/1, b/2"
+    result = only(attempt(1, OTHER), attempt(2, OTHER), equal_after={"b/2": 1, "a/1": 2})
+    assert result.reason == "equal only after a/1, b/2"
+    assert result.cleared == {"a/1": 2, "b/2": 1}
 
 
 def test_a_failed_build_is_build_failed_with_its_reason():

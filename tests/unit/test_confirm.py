@@ -16,6 +16,7 @@ import pytest
 from rebuilder.case import Case, case, surroundings
 from rebuilder.confirm import MAX_MISSING, aspects, changed, judged, not_tried, proof_of
 from rebuilder.errors import Stopped, UsageError
+from rebuilder.explain.settings import Setting
 from rebuilder.explain.suspects import Suspect
 from rebuilder.findings import Difference, DifferenceClass, Finding, Side
 from rebuilder.lock import LockedPackage, ToolchainLock
@@ -292,6 +293,25 @@ def test_the_toolchain_of_a_try_is_inferred_and_all_else_is_as_it_was():
     # What the publisher declared stands in the recipe by now; the source is judged anew.
     assert said["path"] == next(one for one in declared if one.name == "path")
     assert said["source"].origin == "pinned"
+
+
+def test_a_setting_of_a_try_is_inferred_and_the_toolchain_is_as_it_was():
+    given = records.published("x", "1", [records.artifact(NAME)])
+    said = records.inputs(Origin.ASSUMED)
+    record = records.record(Verdict.DIFFERENT, "", given, inputs=said)
+    again = [one.model_copy(update={"origin": Origin.PINNED, "evidence": "recipe"}) for one in said]
+    changes = {"environment": "TZ=UTC-2", "path": "another default by now"}
+    again = [one.model_copy(update={"value": changes.get(one.name, one.value)}) for one in again]
+    resolution = Resolution(
+        published=given, recipe=None, recipe_bytes=b"recipe", lock=None, inputs=tuple(again), packed=True,  # type: ignore[arg-type]
+    )  # fmt: skip
+    suspect = Suspect(why="it shows", settings=(Setting("set", "UTC-2", "TZ"),), cause="timezone")
+    found = {one.name: one for one in changed(resolution, records.lock(), suspect, record).inputs}
+    assert found["environment"].origin == "inferred"
+    assert found["environment"].evidence == f"explain --confirm of run {record.run_id}: it shows"
+    assert found["toolchain"] == next(one for one in said if one.name == "toolchain")
+    assert found["command"] == next(one for one in said if one.name == "command")
+    assert found["path"].origin == "pinned"
 
 
 def test_why_packages_do_not_go_together_is_told_in_one_line():

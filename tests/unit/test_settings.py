@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import replace
 
 import pytest
@@ -220,6 +222,25 @@ def test_a_value_with_odd_characters_becomes_no_change():
     scene = type("Scene", (), {"surroundings": AROUND})()
     for value in (b"/build/x/\xff", b"/build/x/\x1b[31m", b"/build/x/" + b"y" * 400, b""):
         assert read.folder(scene, value, b"/build/reproducible-path/x-1") is None
+
+
+def test_the_time_of_all_members_is_read_if_it_is_one():
+    def archived(*times: int) -> bytes:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            for number, time in enumerate(times):
+                member = tarfile.TarInfo(f"m{number}")
+                member.mtime = time
+                archive.addfile(member)
+        return out.getvalue()
+
+    def told(*times: int, ours: int = 1788264000) -> set[str]:
+        whole = explained("x.tar", scenes.walked(archived(*times, 5), archived(ours, ours, 5)), AROUND).explanation
+        (found,) = (one for one in whole.causes if one.id == "tar-times")
+        return {change.target for change in found.changes if setting(change.target)}
+
+    assert told(1788264777, 1788264777) == {"variable:SOURCE_DATE_EPOCH=1788264777"}
+    assert told(1788264777, 1788264778) == told(1788264777, 1788264777, ours=1788264001) == set()
 
 
 def test_a_shortened_changelog_asks_for_the_option_only_where_ours_is_the_shorter():

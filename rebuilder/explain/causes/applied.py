@@ -7,7 +7,8 @@ hostile as the artifact: ``explain/settings.py`` says which values are ever appl
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from rebuilder.explain.causes import Scene
 from rebuilder.findings import Change
@@ -69,6 +70,15 @@ def epoch(scene: Scene, published: bytes, rebuilt: bytes) -> Change | None:
     if ours is None or rebuilt != str(ours).encode() or not _SECONDS.fullmatch(published):
         return None
     return _change("variable:SOURCE_DATE_EPOCH=", published, "the time that the published file shows")
+
+
+def one_epoch(scene: Scene, times: Iterable[tuple[datetime | None, datetime | None]]) -> Change | None:
+    """SOURCE_DATE_EPOCH of many members: where ours have our own, the published ones all have one other time."""
+    ours = scene.surroundings.epoch
+    theirs = {left.timestamp() for left, right in times if left and right and right.timestamp() == ours}
+    if len(theirs) != 1 or not (seconds := theirs.pop()).is_integer():
+        return None
+    return epoch(scene, str(int(seconds)).encode(), str(ours).encode())
 
 
 def _change(target: str, value: bytes, text: str) -> Change | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rebuilder.data import Data
-from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity, clocks
+from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity, applied, clocks
 from rebuilder.explain.causes.fields import ABSENT, Field, Forms, evidence, fields, moment, same_value
 from rebuilder.findings import DifferenceClass, MemberPath
 
@@ -53,12 +53,25 @@ _AR = Change(where="project", target="Makefile", text="ARFLAGS=Dcr: ar then writ
 
 def tar_times(scene: Scene) -> Iterator[Match]:
     """Modification times of members of a tar."""
-    for one in fields(scene, ("mtime", "pax.mtime")):
-        if one.form == "tar" and ABSENT not in one.values and not same_value(one.values) and _are_times(one):
-            # A time that is no date is one that some programs refuse.
-            odd = any(_BEYOND.fullmatch(value) for value in one.values)
-            severity = Severity.INSPECT if odd else clocks.severity(scene, one.finding.path)
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
+    found = [
+        one
+        for one in fields(scene, ("mtime", "pax.mtime"))
+        if one.form == "tar" and ABSENT not in one.values and not same_value(one.values) and _are_times(one)
+    ]
+    changes = _epoch_of(scene, found, _TAR_MTIME)
+    for one in found:
+        # A time that is no date is one that some programs refuse.
+        odd = any(_BEYOND.fullmatch(value) for value in one.values)
+        severity = Severity.INSPECT if odd else clocks.severity(scene, one.finding.path)
+        where = evidence(one.finding)
+        yield Match(finding=one.index, evidence=where, confidence="proved", severity=severity, changes=changes)
+
+
+def _epoch_of(scene: Scene, found: Iterable[Field], rest: Change) -> tuple[Change, ...]:
+    """The time that the publisher built with, if these times say it, and what the authors may do; else nothing."""
+    pairs = ([moment(_FRACTION.sub("", value)) for value in one.values] for one in found)
+    change = applied.one_epoch(scene, ((left, right) for left, right in pairs))
+    return (change, rest) if change else ()
 
 
 def _are_times(one: Field) -> bool:
@@ -139,10 +152,12 @@ def _ends_in_zeros(data: Data) -> bool:
 
 def ar_times(scene: Scene) -> Iterator[Match]:
     """Modification times of members of an ar archive."""
-    for one in fields(scene, ("mtime",)):
-        if one.form == "ar" and _are_times(one):
-            severity = clocks.severity(scene, one.finding.path)
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved", severity=severity)
+    found = [one for one in fields(scene, ("mtime",)) if one.form == "ar" and _are_times(one)]
+    changes = _epoch_of(scene, found, _AR)
+    for one in found:
+        severity = clocks.severity(scene, one.finding.path)
+        where = evidence(one.finding)
+        yield Match(finding=one.index, evidence=where, confidence="proved", severity=severity, changes=changes)
 
 
 def ar_owners(scene: Scene) -> Iterator[Match]:
