@@ -13,7 +13,7 @@ from rebuilder.case import Case
 from rebuilder.compare.walk import compare
 from rebuilder.errors import RecipeError, Stopped
 from rebuilder.explain.suspects import Suspect, together
-from rebuilder.findings import Difference, DifferenceClass, MemberPath, Proof
+from rebuilder.findings import Difference, DifferenceClass, MemberPath, Proof, Side
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import ArtifactComparison, Comparison, Explanation, FileDigest, Input, Origin, Record, Verdict
 from rebuilder.opened import desk
@@ -171,15 +171,27 @@ def _judged(case: Case, suspect: Suspect, item: ArtifactComparison | None, blobs
     if item.verdict is Verdict.FLAKY:
         return False, "with the change two rebuilds do not agree with each other, so neither says anything"
     before = aspects(case.difference)
-    after = aspects(_difference(item.published, item.rebuilt[0], blobs))
-    return judged(before, after, aspects(case.difference, suspect.claims) if suspect.claims else before)
+    now = _difference(item.published, item.rebuilt[0], blobs)
+    after = aspects(now)
+    predicted = aspects(case.difference, suspect.claims) if suspect.claims else before
+    return judged(before, after, predicted, moved=_moved(case.difference, now, before & after))
 
 
-def judged(before: set[Aspect], after: set[Aspect], predicted: set[Aspect]) -> tuple[bool, str]:
+def _moved(before: Difference, now: Difference, both: set[Aspect]) -> int:
+    """In how many places that differ in both builds ours is another one than it was: the change had an effect there."""
+    ours: list[dict[Aspect, list[Side]]] = [{}, {}]
+    for found, difference in zip(ours, (before, now), strict=True):
+        for one in difference.findings:
+            found.setdefault((one.path, one.what), []).append(one.rebuilt)
+    return sum(ours[0].get(aspect) != ours[1].get(aspect) for aspect in both)
+
+
+def judged(before: set[Aspect], after: set[Aspect], predicted: set[Aspect], *, moved: int = 0) -> tuple[bool, str]:
     """What differences of two builds say of a cause that ``predicted`` which of them go. Pure."""
     gone, came = before - after, after - before
     if not gone:
-        return False, f"with the change the same {len(before)} differences are there"
+        effect = f", {moved} of them with another value on our side than without it" if moved else ""
+        return False, f"with the change the same {len(before)} differences are there{effect}"
     if came:
         return False, f"with the change {len(gone)} differences are gone and {len(came)} others came"
     if predicted and predicted <= gone:

@@ -7,6 +7,8 @@ and what to do next; ``hint`` holds the last part where it stands on its own.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,3 +82,28 @@ class Stopped(Exception):  # noqa: N818 - not an error: an outcome that ends the
 class NoMessage(Stopped):
     """What came is no whole signed message at all: a portal's page, a body that was cut off. Always
     ``unavailable``, and no more than a silence: it says nothing about the publisher, good or bad."""
+
+
+#: Of a message that anything may be in, so many characters are kept.
+_MAX_TOLD = 400
+
+
+def told(error: Exception) -> str:
+    """Any exception as words for a record: which, what it says, and of a bug of ours also where. It holds no path of
+    this machine, and nothing that JSON cannot hold; it may hold hostile text, so whoever shows it cleans it."""
+    if isinstance(error, Stopped):
+        return _plain(error.reason)
+    if isinstance(error, RebuilderError):
+        return _plain(error.message)
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError):
+        return _plain(error.strerror or error.__class__.__name__)
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" at {PurePath(last[0].filename).name}:{last[0].lineno}" if last else ""
+    return f"{error.__class__.__name__}{place}: {_plain(str(error)) or 'no message'}"
+
+
+def _plain(text: str) -> str:
+    cut = text[:_MAX_TOLD] + (" ..." if len(text) > _MAX_TOLD else "")
+    return cut.encode("utf-8", "backslashreplace").decode()

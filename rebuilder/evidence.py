@@ -30,8 +30,8 @@ from rebuilder.recipe import Recipe
 #: Of a build's own words: what is larger stays in the blobs, and the page says so.
 MAX_LOG_BYTES = 64 * 1024**2
 MAX_BYPRODUCT_BYTES = 8 * 1024**2
-#: Longer names would not fit a file name once the attempt stands before them.
-MAX_NAME = 200
+#: Bytes of a file's name; a disk has room for 255.
+MAX_NAME = 240
 
 
 def opener(blobs: Blobs) -> bytewise.Open:
@@ -85,30 +85,38 @@ def check_before_signing(record: Record, recipe: Recipe | None, blobs: Blobs) ->
 def attachments(values: Mapping[str, Any], blobs: Blobs) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """Small files of the run for its folder (logs, our `.buildinfo` and `.changes`, diffoscope's reports), and a
     sentence on each that is too large for it. ``values`` are those of the journal. Nothing a build makes may raise."""
-    built: Built | None = values.get("built")
-    explanation: Explanation = values.get("explanation", Explanation())
+    wanted = _attached(values.get("built"), values.get("explanation", Explanation()))
+    kept, notes = {}, []
+    for name, (blob, limit) in wanted.items():
+        if len(name.encode("utf-8", "replace")) > MAX_NAME:
+            notes.append(f"{name} has too long a name for the run folder; it is kept as blob {blob.sha256}")
+        elif blob.size > limit:
+            size = f"{blob.size} bytes, too many for the run folder"
+            notes.append(f"{name} has {size}; it is kept as blob {blob.sha256}")
+        else:
+            kept[name] = blobs.read(blob.sha256, limit=limit)
+    return kept, tuple(notes)
+
+
+def _attached(built: Built | None, explanation: Explanation) -> dict[str, tuple[FileDigest, int]]:
+    """Name in the run folder -> the blob, and how large it may be there."""
     files: dict[str, tuple[FileDigest, int]] = {}
     for attempt in built.attempts if built else ():
         suffix = f"{attempt.build}-{attempt.number}"
         files[f"build-{suffix}.log"] = (attempt.log, MAX_LOG_BYTES)
         for output in attempt.outputs:
-            if output.name.endswith((".buildinfo", ".changes")) and len(output.name) < MAX_NAME:
+            if output.name.endswith((".buildinfo", ".changes")):
                 files[f"{suffix}-{output.name}"] = (output, MAX_BYPRODUCT_BYTES)
     for one in explanation.artifacts:
         name, side = f"difference-{one.artifact}.json", one.difference
-        if side.sha256 is not None and side.size is not None and len(name) < MAX_NAME:
-            files[name] = (FileDigest(name=name, sha256=side.sha256, size=side.size), MAX_LOG_BYTES)
+        if side.sha256 is not None and side.size is not None:
+            # Not under its own name, which may be longer than a name in the model may be.
+            files[name] = (FileDigest(name="difference.json", sha256=side.sha256, size=side.size), MAX_LOG_BYTES)
     for report in explanation.reports:
         for kind, blob in (("txt", report.text), ("html", report.html), ("json", report.json_)):
             if blob is not None:
                 files[f"diffoscope-{report.artifact}.{kind}"] = (blob, MAX_LOG_BYTES)
-    notes = tuple(
-        f"{name} has {blob.size} bytes, too many for the run folder; it is kept as blob {blob.sha256}"
-        for name, (blob, limit) in files.items()
-        if blob.size > limit
-    )
-    kept = {name: blobs.read(blob.sha256, limit=limit) for name, (blob, limit) in files.items() if blob.size <= limit}
-    return kept, notes
+    return files
 
 
 def surroundings(

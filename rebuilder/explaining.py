@@ -10,11 +10,12 @@ from pathlib import Path
 from rebuilder.compare.folders import compare_folders
 from rebuilder.compare.walk import Walked, compare
 from rebuilder.data import Data
+from rebuilder.errors import IntegrityError, told
 from rebuilder.explain.causes import Scene
 from rebuilder.explain.causes.rank import ranked
 from rebuilder.explain.drift import drift
 from rebuilder.findings import ArtifactExplanation, Difference, MemberPath, Side, Surroundings
-from rebuilder.model import FileDigest
+from rebuilder.model import DiffReport, FileDigest
 from rebuilder.opened import Desk, desk
 from rebuilder.ports import Blobs, Differ, ExplainedArtifact, Pair, Progress
 
@@ -49,12 +50,22 @@ class StoredExplainer:
             paths = [self._blobs.path(file.sha256) for file in (published, rebuilt)]
             found = explain_paths(artifact, paths[0], paths[1], own, surroundings)
             data = to_bytes(found.difference)
-            kept = self._blobs.put([data], name=difference_name(artifact), limit=MAX_DIFFERENCE_BYTES)
+            kept = self._blobs.put([data], name=difference_name(artifact)[-255:], limit=MAX_DIFFERENCE_BYTES)
             report = None
             if found.leaves:
                 self._progress.stage("explain", f"{artifact}: diffoscope on {len(found.leaves)} members")
-                report = self._differ.diff(artifact, found.leaves, run_id=run_id)
+                report = self._detail(artifact, found.leaves, run_id)
         return ExplainedArtifact(explanation=found.explanation, difference=kept, report=report)
+
+    def _detail(self, artifact: str, leaves: tuple[Pair, ...], run_id: str) -> DiffReport:
+        """diffoscope's part. The causes that were found must not be lost over a fault in it."""
+        try:
+            return self._differ.diff(artifact, leaves, run_id=run_id)
+        except IntegrityError:
+            raise
+        except Exception as error:
+            lack = f"all that diffoscope would show: making the report failed ({told(error)})"
+            return DiffReport(artifact=artifact, status="failed", tool="none", seconds=0.0, lacks=(lack,))
 
 
 def difference_name(artifact: str) -> str:
@@ -117,5 +128,3 @@ def to_bytes(difference: Difference) -> bytes:
 def data_side(data: bytes) -> Side:
     """Size and digest of bytes in memory."""
     return Side(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-
-

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rebuilder.errors import Stopped
+from rebuilder.errors import IntegrityError, Stopped, told
 from rebuilder.model import BuildKind, BuildPlan, Input, Origin, Record, Signer, StageTime, Verdict
 from rebuilder.ports import Clock, Progress
 from rebuilder.recipe import Recipe
@@ -37,6 +37,17 @@ class Journal:
         finally:
             seconds = round((self._clock.now() - started).total_seconds(), 3)
             self._timeline.append(StageTime.model_validate({"stage": name, "started": started, "seconds": seconds}))
+
+    @contextmanager
+    def in_spite_of(self, what: str) -> Iterator[None]:
+        """Go on with the run whatever fails inside, and say it as a warning: ``what``, and why. For work that no
+        verdict depends on. ``IntegrityError`` passes through: a damaged store can bear nothing out."""
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except Exception as error:
+            self.warn(f"{what} ({told(error)}). The verdict does not depend on it.")
 
     @property
     def timeline(self) -> tuple[StageTime, ...]:

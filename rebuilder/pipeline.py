@@ -233,22 +233,25 @@ def _compare(
 
 
 def _explain(journal: Journal, comparison: Comparison, lock: ToolchainLock, ports: Ports, options: Options) -> None:
-    """Every difference, its causes, and diffoscope's detail. The verdict never depends on it."""
+    """Every difference, its causes, and diffoscope's detail. The verdict never depends on it: whatever goes wrong
+    here is said in the record, but for damage to the store (``IntegrityError``), which ends the run."""
     with journal.stage("explain"):
         found = []
         for item in comparison.artifacts:
             other = next((file for file in item.rebuilt if file and file.sha256 != item.published.sha256), None)
             if other is not None:
-                around = evidence.surroundings(journal.values, item.artifact, lock, journal.plans)
-                found.append(
-                    ports.explainer.explain(item.artifact, item.published, other, around, run_id=journal.run_id)
-                )
+                with journal.in_spite_of(f"{item.artifact}: why it differs is not known, for explaining it failed"):
+                    around = evidence.surroundings(journal.values, item.artifact, lock, journal.plans)
+                    found.append(
+                        ports.explainer.explain(item.artifact, item.published, other, around, run_id=journal.run_id)
+                    )
         explanation = Explanation(
             artifacts=tuple(one.explanation for one in found),
             reports=tuple(one.report for one in found if one.report),
         )
         if options.proves is not None:
-            explanation = explanation.model_copy(update={"proof": options.proves(comparison, explanation)})
+            with journal.in_spite_of("whether the fix that was tried came true is not known, for judging it failed"):
+                explanation = explanation.model_copy(update={"proof": options.proves(comparison, explanation)})
     journal.set(explanation=explanation)
 
 

@@ -43,6 +43,7 @@ CHUNK_MEMBERS, CHUNK_WEIGHT = 48, 16 * 1024**2
 ELF_WEIGHT = 8
 #: Members of more bytes go alone, and last.
 BIG = 20 * 1024**2
+#: Members of one report, the first of the walk: more would make the record, which names each, too large to be read.
 MAX_MEMBERS = 2000
 
 
@@ -72,13 +73,16 @@ class ContainerDiffer:
 
     def diff(self, artifact: str, pairs: tuple[Pair, ...], *, run_id: str) -> DiffReport:
         """All pairs in one batch. Always gives a report, which says for each pair what it lacks."""
+        pairs, further = pairs[:MAX_MEMBERS], len(pairs) - MAX_MEMBERS
         given = fitting(pairs, self._bounds.disk_bytes // 3)
         reasons: dict[int, tuple[str, ...]] = {
-            index: ("not given to diffoscope: too many members, or too large for its scratch space",)
+            index: ("not given to diffoscope: too large for its scratch space",)
             for index in range(len(pairs))
             if index not in given
         }
         lacking: tuple[str, ...] = ()
+        if further > 0:
+            lacking = (f"{further} further members whose content differs: a report holds {MAX_MEMBERS} at most",)
         answer, end = Answer(), None
         if given:
             try:
@@ -88,7 +92,7 @@ class ContainerDiffer:
             except (Stopped, InfrastructureError) as err:
                 # No reason to lose a verdict: it was found before, and never depends on this.
                 said = f"the container diffoscope runs in could not be made, or ended badly ({err})"
-                lacking = (f"all that diffoscope would show: {said}",)
+                lacking += (f"all that diffoscope would show: {said}",)
                 reasons |= dict.fromkeys(given, (said[:400],))
         return self._reported(artifact, pairs, answer, end, reasons, lacking)
 
@@ -114,6 +118,7 @@ class ContainerDiffer:
         )
         held.seek(0)
         answer = read_answer(held)
+        answer.results = {index: answer.results[index] for index in given if index in answer.results}
         if answer.seconds is None:
             last = words(b"".join(noise)[-MAX_WORDS:].decode("utf-8", "replace"))
             answer.trouble = (f"the container ended before it was done: {last or 'no message'}",)
@@ -138,10 +143,11 @@ class ContainerDiffer:
         reasons: dict[int, tuple[str, ...]], lacking: tuple[str, ...],
     ) -> DiffReport:  # fmt: skip
         found = report.ladder(artifact, pairs, answer, reasons)
+        ended = report.status(answer, found, end) if pairs else "complete"
         root = self._root.sha256 if self._root else None
         made = DiffReport(
             artifact=artifact,
-            status=report.status(answer, found, end) if pairs else "complete",
+            status="truncated" if ended == "complete" and lacking else ended,
             tool=answer.tool or "none",
             seconds=answer.seconds if answer.seconds is not None else end.seconds if end else 0.0,
             members=found.members,
@@ -169,7 +175,7 @@ def fitting(pairs: tuple[Pair, ...], limit: int) -> tuple[int, ...]:
     """Which pairs the container has room for: the small ones first, as most of them can be shown."""
     by_size = sorted(range(len(pairs)), key=lambda index: (_size(pairs[index]), index))
     found, room = [], limit
-    for index in by_size[:MAX_MEMBERS]:
+    for index in by_size:
         room -= _size(pairs[index])
         if room < 0:
             break

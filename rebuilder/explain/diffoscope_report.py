@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rebuilder.compare.archive.layout import FormatError
 from rebuilder.explain.diffoscope_answer import MAX_JSON_BYTES, MAX_REPORT_BYTES, Answer, Result, Rung, words
-from rebuilder.explain.sections import NotElfError, section_nodes
+from rebuilder.explain.sections import section_nodes
 from rebuilder.explain.sideways import MEMBER_KEY
 from rebuilder.explain.windows import Node, hex_node
 from rebuilder.findings import MemberPath
@@ -81,7 +82,7 @@ def _own(pair: Pair) -> tuple[Rung, Node]:
     last = hex_node(pair.published, pair.rebuilt)
     try:
         tables = section_nodes(pair.published, pair.rebuilt)
-    except NotElfError:
+    except FormatError:
         return "hex", {"unified_diff": None, "details": [last]}
     return "sections", {"unified_diff": None, "details": [*tables, last]}
 

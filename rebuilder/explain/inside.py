@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 from concurrent import futures
@@ -116,8 +117,9 @@ class Ladder:
 
 def run(number: int, chunk: list[int], seconds: float, options: tuple[str, ...]) -> tuple[dict[int, Any], str]:
     """One run of diffoscope over a chunk: the node of each member it showed, and what went wrong, if anything."""
-    place = WORK / f"run-{number}"
-    (place / "tmp").mkdir(parents=True)
+    # A new one each time: what hostile archives leave in one cannot always be removed.
+    place = Path(tempfile.mkdtemp(prefix=f"run-{number}-", dir=WORK))
+    (place / "tmp").mkdir()
     try:
         for side in ("a", "b"):
             for index in chunk:
@@ -247,9 +249,19 @@ def render(nodes: dict[int, Any], labels: list[str], seconds: float, limit: int)
 
 
 def said(*options: str) -> str:
-    """What diffoscope answers to a question about itself."""
-    answer = subprocess.run(["diffoscope", *options], capture_output=True, timeout=30, check=False)
+    """What diffoscope answers to a question about itself; nothing if it does not."""
+    try:
+        answer = subprocess.run(["diffoscope", *options], capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
     return answer.stdout.decode("utf-8", "replace").strip()
+
+
+def introduce(lock: threading.Lock) -> None:
+    """Say which diffoscope this is, and what it misses. ``lock``: whoever gives something else has it."""
+    about = {"tool": said("--version") or "diffoscope (unknown version)", "missing": said("--list-missing-tools")}
+    with lock:
+        give("about.json", json.dumps(about).encode())
 
 
 def give(name: str, data: bytes) -> None:
@@ -281,9 +293,11 @@ def main() -> None:
     """All of it. ``status.json`` comes last, so that its absence tells of a kill."""
     order = take()
     ladder = Ladder(order)
-    about = {"tool": said("--version") or "diffoscope (unknown version)", "missing": said("--list-missing-tools")}
-    give("about.json", json.dumps(about).encode())
+    # Each question takes a second: nobody waits for the answers.
+    asking = threading.Thread(target=introduce, args=(ladder.lock,))
+    asking.start()
     ladder.climb(order["chunks"])
+    asking.join()
     trouble = ""
     if ladder.nodes:
         left = max(10.0, ladder.seconds - (time.monotonic() - ladder.begin))

@@ -247,7 +247,9 @@ def test_a_proof_says_what_was_changed_and_what_came_of_it(shelf: Shelf):
     )  # fmt: skip
     assert [change.target for change in proof.changes] == ["package:tool=1.0"]
     for rebuilt, verdict, reason in (
-        (files(b"\x01said 3.0"), Verdict.DIFFERENT, "the same 1 differences are there"),
+        (files(b"\x01said 3.0"), Verdict.DIFFERENT,
+         "the same 1 differences are there, 1 of them with another value on our side than without it"),
+        (files(b"\x01said 2.0"), Verdict.DIFFERENT, "the same 1 differences are there"),
         (None, Verdict.BUILD_FAILED, "the file was not made at all"),
         (files(b"\x01said 4.0"), Verdict.FLAKY, "two rebuilds do not agree with each other"),
         (package({"./usr/share/x/other.dat": b"new"}), Verdict.DIFFERENT, "differences are gone and"),
@@ -255,6 +257,7 @@ def test_a_proof_says_what_was_changed_and_what_came_of_it(shelf: Shelf):
         refuted = tried(shelf, before, rebuilt, verdict)
         assert refuted.result == "refuted"
         assert reason in refuted.reason, refuted.reason
+        assert refuted.reason.endswith(reason) or "the same" not in reason
 
 
 def test_a_part_of_the_differences_confirms_only_a_suspect_of_that_part(shelf: Shelf):

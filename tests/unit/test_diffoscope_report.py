@@ -2,7 +2,9 @@
 
 import io
 import json
+import subprocess
 import tarfile
+import threading
 
 import pytest
 
@@ -302,7 +304,52 @@ def test_a_member_with_no_room_in_the_container_says_so(tmp_path):
     differ = ContainerDiffer(None, BlobStore(tmp_path), Quiet(), None, Bounds(disk_bytes=9))
     report = differ.diff("a.deb", (pair("x"),), run_id="r")
     (lacking,) = report.members[0].lacks
-    assert "(not given to diffoscope: too many members, or too large for its scratch space)" in lacking
+    assert "(not given to diffoscope: too large for its scratch space)" in lacking
+
+
+def test_more_members_than_a_report_holds_are_counted(tmp_path, monkeypatch):
+    """A record names each member of a report: without a bound it would be too large to be read again."""
+    monkeypatch.setattr(diffoscope, "MAX_MEMBERS", 2)
+    engine = Replies(sent({0: message(), 1: message()}))
+    report, *_ = asked(tmp_path, engine, *(pair(name) for name in "abcde"))
+    assert [one.path for one in report.members] == [("a",), ("b",)]
+    assert report.lacks == ("3 further members whose content differs: a report holds 2 at most",)
+    assert report.status == "truncated"
+
+
+def nested_names(count):
+    """A tar in which each name of a member is that of the name of the next."""
+    one = tarfile.TarInfo("x")
+    one.type, one.size = tarfile.GNUTYPE_LONGNAME, 1
+    return (one.tobuf(tarfile.GNU_FORMAT) + b"x".ljust(512, b"\0")) * count
+
+
+def sparse(size):
+    """A member of no bytes that claims to be a hole of that size."""
+    one = tarfile.TarInfo("report.txt")
+    one.type, one.size = tarfile.GNUTYPE_SPARSE, 0
+    block = bytearray(one.tobuf(tarfile.GNU_FORMAT))
+    block[386:410] = b"%011o\0%011o\0" % (size, 0)
+    block[482:495] = b"\0%011o\0" % size
+    block[148:156] = b"%06o\0 " % (sum(block[:148]) + sum(block[156:]) + 8 * 32)
+    return bytes(block)
+
+
+@pytest.mark.parametrize("data", [nested_names(3000), tar({"result-000.json": message()}) + nested_names(3000)])
+def test_a_tar_of_names_of_names_costs_no_more_than_what_is_behind_it(tmp_path, data):
+    report, *_ = asked(tmp_path, Replies(data), pair("x"))
+    assert report.status == ("truncated" if data.startswith(b"result") else "failed")
+
+
+def test_holes_of_the_answer_are_not_filled():
+    answer = read_answer(io.BytesIO(sparse(1 << 30) * 200 + tar({"result-000.json": message()})))
+    assert (answer.text, list(answer.results)) == (b"", [0])
+
+
+def test_a_result_for_a_member_that_was_not_given_is_no_result(tmp_path):
+    report, *_ = asked(tmp_path, Replies(sent({0: message(), 7: message(comments=["'sng' not available in path"])})),
+                       pair("x"))  # fmt: skip
+    assert (report.status, report.lacks, len(report.members)) == ("complete", (), 1)
 
 
 def test_a_safe_name_keeps_its_ending():
@@ -324,6 +371,44 @@ def test_long_diffs_are_cut_at_a_line_and_the_cut_is_counted():
     assert gone == 5000 - kept + (len(long["details"][0]["unified_diff"]) < 9000)
     assert long["comments"][-1].endswith("further lines of this comparison are left out of this report")
     assert inside.fit({"unified_diff": "short"}, 100) == 0
+
+
+def test_what_a_run_could_not_clear_away_does_not_cost_the_next_one(tmp_path, monkeypatch):
+    """A folder without permissions, as an archive can leave one, stays."""
+    monkeypatch.setattr(inside, "WORK", tmp_path)
+    monkeypatch.setattr(inside.shutil, "rmtree", lambda *_, **__: None)
+    shown = {"details": [{"source1": "a/000", "details": [node()]}]}
+
+    def call(_options, place, _seconds):
+        (place / "out.json").write_text(json.dumps(shown))
+        return 1, ""
+
+    monkeypatch.setattr(inside, "call", call)
+    for side in "ab":
+        (tmp_path / "in" / side / "000").mkdir(parents=True)
+    for _ in range(2):
+        assert inside.run(0, [0], 9.0, ()) == ({0: node()}, "")
+
+
+def test_the_tool_is_asked_about_itself_while_it_works_and_costs_no_report_if_it_does_not_answer(monkeypatch):
+    given, silent = {}, threading.Event()
+
+    def climb(_, __):
+        silent.set()
+
+    def run(*_, **__):
+        assert silent.wait(5), "the ladder waited for an answer to --version"
+        raise subprocess.TimeoutExpired("diffoscope", 30)
+
+    order = {"seconds": 9, "workers": 1, "member_bytes": 9, "report_bytes": 9, "chunks": [], "labels": []}
+    monkeypatch.setattr(inside, "take", lambda: order)
+    monkeypatch.setattr(inside, "give", lambda name, data: given.update({name: json.loads(data)}))
+    monkeypatch.setattr(inside.subprocess, "run", run)
+    monkeypatch.setattr(inside.Ladder, "climb", climb)
+    monkeypatch.setattr(inside.sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    inside.main()
+    assert given["about.json"] == {"tool": "diffoscope (unknown version)", "missing": ""}
+    assert list(given) == ["about.json", "status.json"]
 
 
 def test_only_known_members_of_the_answer_are_read():

@@ -5,13 +5,16 @@ import json
 import random
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rebuilder.compare.archive import elf_table
+from rebuilder.compare.archive.layout import FormatError
 from rebuilder.data import Held
 from rebuilder.explain import sections, sideways, windows
-from rebuilder.explain.sections import NotElfError, section_nodes
+from rebuilder.explain.sections import section_nodes
 from rebuilder.explain.sideways import Line, blocks
 from rebuilder.explain.windows import hex_node
 
@@ -168,37 +171,57 @@ def test_hex_windows_are_bounded_and_say_so(monkeypatch):
 
 def changed(name):
     """The program with the first byte of a section changed."""
-    _, table = sections.sections(Held(PROGRAM))
-    (found,) = (one for one in table if one.name == name)
+    (found,) = (one for one in elf_table.table(Held(PROGRAM)).sections if one.name == name)
     data = bytearray(PROGRAM)
-    data[found.data.start] ^= 1
+    data[found.offset] ^= 1
     return Held(bytes(data))
 
 
 def test_the_section_that_differs_is_named_and_no_other():
-    table, _ = section_nodes(Held(PROGRAM), changed(".rodata"))
-    lines = [line for line in table["unified_diff"].split("\n") if line[:1] in "-+" and line]
+    shown, _ = section_nodes(Held(PROGRAM), changed(b".rodata"))
+    lines = [line for line in shown["unified_diff"].split("\n") if line[:1] in "-+" and line]
     assert [line.split()[0] for line in lines] == ["-.rodata", "+.rodata"]
 
 
 def test_the_symbol_that_differs_is_named(tmp_path):
     program = Path(sys.executable).resolve().read_bytes()
-    form, table = sections.sections(Held(program))
-    symbols, _ = sections._symbols(form, table)
+    tables = elf_table.table(Held(program))
+    symbols, _ = sections._symbols(Held(program), tables)
     name = next(row.split()[0] for row in symbols if " in .text " in row and "outside" not in row)
-    (source,) = (
-        (one for one in table if one.kind == sections._SYMTAB)
-        if any(one.kind == sections._SYMTAB for one in table)
-        else (one for one in table if one.kind == sections._DYNSYM)
-    )
-    names = table[source.link].data.read(0, 1 << 30)
-    entry = next(e for e in sections._entries(form, source.data) if sections._name(names, e[0]) == name and e[1])
-    text = table[entry[2]]
+    kinds = (elf_table.SYMTAB, elf_table.DYNSYM)
+    source = next(one for kind in kinds for one in tables.sections if one.type == kind)
+    names = program[tables.sections[source.link].offset :]
+    stored = Held(program[source.offset : source.offset + source.size])
+    entry = next(e for e in sections._entries(tables, stored) if sections._text(names, e[0]) == name and e[1])
+    text = tables.sections[entry[2]]
     data = bytearray(program)
-    data[text.data.start + entry[3] - text.address] ^= 1
+    data[text.offset + entry[3] - text.address] ^= 1
     _, shown = section_nodes(Held(program), Held(bytes(data)))
     assert f"-{name} in .text" in shown["unified_diff"]
     assert f"+{name} in .text" in shown["unified_diff"]
+
+
+def test_sections_that_only_claim_to_be_in_the_file_are_told_from_those_that_are():
+    (start,) = struct.unpack_from("<Q", PROGRAM, 40)
+    data = bytearray(PROGRAM)
+    struct.pack_into("<Q", data, start + 64 + 24, 1 << 40)
+    shown, _ = section_nodes(Held(PROGRAM), Held(bytes(data)))
+    assert [row.endswith("outside the file") for row in shown["unified_diff"].split("\n")[1:3]] == [False, True]
+
+
+def test_a_name_of_a_section_makes_up_no_row():
+    data = PROGRAM.replace(b"\0.rodata\0", b"\0.a\n+bc\xe2\0", 1)
+    shown, _ = section_nodes(Held(PROGRAM), Held(data))
+    lines = [line for line in shown["unified_diff"].split("\n") if line[:1] == "+"]
+    assert sorted(line.split()[0] for line in lines)[0] == r"+.a\n+bc\xe2"
+    assert not any(line.startswith("+b") for line in lines)
+
+
+def test_symbols_that_are_too_much_to_hash_say_so(monkeypatch):
+    monkeypatch.setattr(sections, "MAX_SYMBOL_BYTES", 1)
+    program = Held(Path(sys.executable).resolve().read_bytes())
+    rows, _ = sections._symbols(program, elf_table.table(program))
+    assert any(row.endswith(" not hashed: too much") for row in rows)
 
 
 def test_equal_programs_say_that_no_row_differs():
@@ -209,15 +232,15 @@ def test_equal_programs_say_that_no_row_differs():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "expected an ELF header, found nothing"),
-        (b"#!/bin/sh" + bytes(50), "expected an ELF header, found 23 21"),
-        (PROGRAM[:30], "bytes of a header at offset 40"), (PROGRAM[:5000], "expected 64 bytes of a header at offset"),
+        (b"", "expected an ELF header of 32 or 64 bits, found nothing"),
+        (b"#!/bin/sh" + bytes(50), "expected an ELF header of 32 or 64 bits, found 23 21"),
+        (PROGRAM[:30], "the ELF header is 64 bytes, the file has 30"), (PROGRAM[:5000], "section headers at offset [0-9]+ lie outside the 5000 bytes"),
         (PROGRAM[:58] + b"\x30\x00" + PROGRAM[60:], "section headers of 64 bytes, found 48"),
-        (PROGRAM[:60] + b"\x05\x00\x09\x00" + PROGRAM[64:], "their names in one of them, found 5 and 9"),
+        (PROGRAM[:60] + b"\x05\x00\x09\x00" + PROGRAM[64:], "the names are said to be in section 9, there are 5"),
     ],
 )  # fmt: skip
 def test_what_is_no_sound_elf_is_refused_in_words(data, message):
-    with pytest.raises(NotElfError, match=message):
+    with pytest.raises(FormatError, match=message):
         section_nodes(Held(data), Held(PROGRAM))
 
 
@@ -231,11 +254,12 @@ def test_damaged_headers_never_raise_anything_else():
             data[at] = chance.randrange(256)
         try:
             assert len(section_nodes(Held(bytes(data)), Held(PROGRAM))) == 2
-        except NotElfError:
+        except FormatError:
             continue
 
 
 def test_sections_that_all_name_the_same_bytes_cost_them_once():
-    _, table = sections.sections(Held(PROGRAM))
-    rows_of = sections._rows(table * 50, 2 * len(PROGRAM))
+    tables = elf_table.table(Held(PROGRAM))
+    many = replace(tables, sections=tables.sections * 50)
+    rows_of = sections._rows(Held(PROGRAM), many, 2 * len(PROGRAM))
     assert any("not hashed: the sections overlap" in row for row in rows_of)

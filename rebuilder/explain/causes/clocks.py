@@ -7,7 +7,7 @@ import re
 from rebuilder.compare.archive.layout import printable
 from rebuilder.explain.causes import Scene, Severity
 from rebuilder.explain.causes.fields import entries
-from rebuilder.explain.causes.texts import once
+from rebuilder.explain.causes.kept import once
 from rebuilder.findings import MemberPath
 
 _COMPILED = re.compile(rb"\.py[co]$")

@@ -89,7 +89,9 @@ def _debug_info(scene: Scene) -> Iterator[Match]:
         entry = one.sections.get(".note.gnu.build-id")
         if entry and not one.own and STAMPS.issuperset(one.sections):
             ids = [raw(side, ".note.gnu.build-id")[16:].hex() for side in one.sides]
-            yield worded(entry, ids[0], ids[1], "likely", Severity.INSPECT)
+            # What takes debug information out takes the table of symbols too, but for `strip -g`.
+            stripped = not any(".symtab" in side.named for side in one.sides)
+            yield worded(entry, ids[0], ids[1], "likely" if stripped else "possible", Severity.INSPECT)
         if one.code():
             continue  # then it follows from the code
         for name, other in one.sections.items():
@@ -144,6 +146,8 @@ def _flags(scene: Scene) -> Iterator[Match]:
     for one in files(scene):
         counts = [sum(raw(side, name).count(_ENDBR) for name in one.code()) for side in one.sides]
         noted = [".note.gnu.property" in side.named for side in one.sides]
+        if counts[0] == counts[1] and elf_code.start_names(one):
+            continue  # the linker drops the note where one object has none: here it is one of the C library's
         if noted[0] == noted[1] and not elf_code.lopsided(*counts):
             continue
         words = [

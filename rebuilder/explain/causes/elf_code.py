@@ -12,6 +12,7 @@ from rebuilder.explain.causes import Match, Scene
 from rebuilder.explain.causes.elf_files import (
     STAMPS,
     Differing,
+    Symbol,
     files,
     match,
     raw,
@@ -28,8 +29,12 @@ _START = frozenset(
     b"_start _init _fini __libc_csu_init __libc_csu_fini _dl_relocate_static_pie deregister_tm_clones "
     b"register_tm_clones __do_global_dtors_aux frame_dummy _IO_stdin_used __abi_tag".split()
 )
+#: Of these, what only some versions of it have.
+_SOME_START = frozenset(b"__libc_csu_init __libc_csu_fini __abi_tag".split())
+#: Sections that differ where symbols of another C library are asked for.
+_VERSIONED = frozenset({".note.gnu.property", ".gnu.version", ".gnu.version_r"})
 _LTO_NAME = re.compile(r"\.gnu\.(?:debug)?lto_.{0,4000}\.[0-9a-f]{8,16}")
-_NUMBERED = re.compile(rb"\.(?:lto_priv|constprop|isra|part|llvm)\.[0-9]{1,20}")
+_NUMBERED = re.compile(rb"\.(lto_priv|constprop|isra|part|llvm)\.[0-9]{1,20}")
 #: Instructions with such prefixes need AVX: no compiler gives them for a plain x86-64.
 _VEX = re.compile(
     rb"[\xc5][\xf0-\xff][\x10\x11\x28\x29\x54-\x5f\x6f\x7f\xef\xfe]|\x62[\xf1-\xf3][\x05-\xff][\x08-\xff]"
@@ -73,9 +78,7 @@ def _seed_names(one: Differing, name: str) -> tuple[str, str]:
 def suffixes(scene: Scene) -> Iterator[Match]:
     """The same symbols, but for the numbers that link-time optimisation appends."""
     for one in files(scene):
-        names = [sorted(symbol.name for symbol in symbols(side)) for side in one.sides]
-        plain = [sorted(_NUMBERED.sub(b"", name) for name in side) for side in names]
-        if plain[0] != plain[1] or not any(_NUMBERED.search(name) for side in names for name in side):
+        if not _renumbered([symbols(side) for side in one.sides]):
             continue
         placed = [[symbol.name for symbol in symbols(side)] for side in one.sides]
         if placed[0] == placed[1]:
@@ -86,6 +89,19 @@ def suffixes(scene: Scene) -> Iterator[Match]:
                 entry = one.sections[name]
                 severity = severity_of(scene, entry[1].path, taken_apart=False)
                 yield match(entry, (placed[0][at], placed[1][at]), "likely", severity)
+
+
+def _renumbered(sides: list[list[Symbol]]) -> bool:
+    """Whether all that differs in the names is which number stands at which of the same functions."""
+    if Counter(_plain(one.name) for one in sides[0]) != Counter(_plain(one.name) for one in sides[1]):
+        return False
+    numbered = [[(one.name, one.size) for one in side if _NUMBERED.search(one.name)] for side in sides]
+    plain = [Counter((_plain(name), size) for name, size in side) for side in numbered]
+    return plain[0] == plain[1] and Counter(numbered[0]) != Counter(numbered[1])
+
+
+def _plain(name: bytes) -> bytes:
+    return _NUMBERED.sub(rb".\1", name)
 
 
 # --- code -------------------------------------------------------------------------------------------
@@ -109,12 +125,31 @@ def order(scene: Scene) -> Iterator[Match]:
 
 
 def startfiles(scene: Scene) -> Iterator[Match]:
-    """Code of one size that differs in nothing but what the C library puts into every program."""
+    """Code of one size that differs in nothing but what the C library puts into every program; or other such code."""
     for one in files(scene):
+        if names := start_names(one):
+            for name, entry in one.sections.items():
+                if name in one.code() or name in _VERSIONED or one.follows_addresses(name):
+                    yield worded(entry, *names, "likely", severity_of(scene, entry[1].path, taken_apart=False))
+            for entry in one.own:
+                yield worded(entry, *names, "likely", Severity.INSPECT)
+            continue
         for name in one.code():
             places = _start_places(one, name)
             if places:
                 yield worded(one.sections[name], places[0], places[1], "likely", Severity.BEHAVIOUR)
+
+
+def start_names(one: Differing) -> tuple[str, str] | None:
+    """Start code of some versions of the C library that only one side has, where the compiler is the same."""
+    if ".comment" in one.sections:
+        return None
+    known = [{symbol.name for symbol in symbols(side)} for side in one.sides]
+    found = [names & _SOME_START for names in known]
+    if not all(b"_start" in names for names in known) or found[0] == found[1]:
+        return None
+    mine, theirs = (b", ".join(sorted(one)) or b"(none)" for one in (found[0] - found[1], found[1] - found[0]))
+    return printable(mine), printable(theirs)
 
 
 def _start_places(one: Differing, name: str) -> tuple[str, str] | None:

@@ -10,7 +10,8 @@ from rebuilder.compare.archive.elf_table import DYNSYM, MAGIC, SYMTAB, Section, 
 from rebuilder.compare.archive.layout import FormatError, printable
 from rebuilder.data import Data, window
 from rebuilder.explain.causes import Confidence, Match, Scene
-from rebuilder.explain.causes.texts import MAX_BYTES, evidence, once
+from rebuilder.explain.causes.kept import once
+from rebuilder.explain.causes.texts import MAX_BYTES, evidence
 from rebuilder.findings import DifferenceClass, Evidence, Finding, MemberPath, Severity
 
 ALLOC, CODE = 0x2, 0x4

@@ -5,25 +5,24 @@ from __future__ import annotations
 import re
 from functools import reduce
 
-from rebuilder.explain.causes import Change, Confidence, Rule, Scene, applied, orders, paths, times
+from rebuilder.explain.causes import Change, Confidence, Rule, Scene, applied, orders, paths, times, variables
 from rebuilder.explain.causes.shapes import Shape, also, environment, project, rule
-from rebuilder.findings import MemberPath
 
 _HOST = re.compile(rb"(?<![\w.-])[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,62}){0,5})(?![\w-])")
 _HOST_WORD = re.compile(rb"(?i)host ?(?:name)?|\bnode\b|machine|built (?:on|at)|@|\bon\b")
 _USER_WORD = re.compile(rb"(?i)user(?:name)?|logname|built by|compiled by|\bby\b|author|owner|packager|maintainer")
 _NAME = re.compile(rb"(?<![\w.-])[A-Za-z_][A-Za-z0-9_.-]{0,62}(?![\w])")
-_VARIABLE = re.compile(rb"(?<![A-Za-z0-9_])[A-Z_][A-Z0-9_]{1,60}(?:=| ?: |\": ?\")[^\n\"]{0,1000}")
-_KNOWN = frozenset(
-    b"PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TERM PWD OLDPWD MAIL DISPLAY HOSTNAME MAKELEVEL "
-    b"MAKEFLAGS CC CXX CFLAGS CXXFLAGS CPPFLAGS LDFLAGS DEB_BUILD_OPTIONS SSH_CLIENT "
-    b"XDG_RUNTIME_DIR PYTHONPATH LD_LIBRARY_PATH".split()
-)
 _CPU = re.compile(
-    rb"(?<![\w-])-j ?[0-9]{1,4}(?![0-9])|parallel=[0-9]{1,4}|--jobs[= ][0-9]{1,4}"
+    rb"(?<![\w-])-j ?[0-9]{1,4}(?![0-9])(?: --jobserver-(?:auth|fds)=[\w:,/.-]{1,200})?"
+    rb"|parallel=[0-9]{1,4}|--jobs[= ][0-9]{1,4}"
     rb"|(?i:n?(?:proc|cpu|core|thread|job|worker)(?:s|_count|_num)?)\w{0,12}[\"']?\s?[:= ]\s?[0-9]{1,4}(?![0-9])"
     rb"|-flto=[0-9]{1,4}(?![0-9])"
+    rb"|(?<![\w.-])[0-9]{1,4} (?:parallel |worker |cpu )?"
+    rb"(?i:processor|cpu|core|thread|job|worker|process)(?:e?s)?(?![\w])"
 )
+#: What make adds where there is more than one job.
+_SERVER = re.compile(rb" --jobserver-[^ ]*$")
+_NUMBER = re.compile(rb"[0-9]{1,4}")
 _LAST = re.compile(rb"[^\s:=@'\"]+$")
 _KERNEL = re.compile(
     rb"#[0-9]{1,4}(?:~[\w.~-]{1,40})? SMP[ \w:.,()+~-]{0,80}"
@@ -72,11 +71,6 @@ def _after(word: re.Pattern[bytes], value: str) -> re.Pattern[bytes]:
     return re.compile(rb"(?:" + words + rb"){1,4}" + value.encode(), re.IGNORECASE)
 
 
-def _prose(_: MemberPath, section: str) -> bool:
-    """Whether words for people may stand there: not in tables of symbols."""
-    return not section or section.startswith((".rodata", ".data", ".debug_", ".comment"))
-
-
 def _announced(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
     """The words before the value are the same; the value is one of a machine or a person, not a number."""
     left, right = _LAST.search(one), _LAST.search(other)
@@ -89,34 +83,18 @@ def _announced(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
     return "likely" if values[1] in known else "possible"
 
 
-def _variable(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
-    name, value = _split(one)
-    theirs, ours = _split(other)
-    if name != theirs or value == ours:
-        return None
-    if ours and scene.surroundings.environment.get(name.decode(), "").encode() == ours:
-        return "likely"
-    return "possible" if name in _KNOWN or name.startswith(b"LC_") else None
-
-
-def _of_variable(scene: Scene, one: bytes, other: bytes) -> Change | None:
-    """The variable as the published file shows it."""
-    name, value = _split(one)
-    return applied.variable(scene, name, value, _split(other)[1]) if name else None
-
-
-def _split(text: bytes) -> tuple[bytes, bytes]:
-    found = re.match(rb"([A-Z_][A-Z0-9_]*)(?:=| ?: |\": ?\")", text)
-    return (found.group(1), text[found.end() :]) if found else (b"", b"")
-
-
 def _cpus(_: Scene, one: bytes, other: bytes) -> Confidence | None:
     """The same words, and two counts that a machine can have."""
-    left, right = one.rstrip(b"0123456789"), other.rstrip(b"0123456789")
-    counts = [int(side[len(words) :]) for side, words in ((one, left), (other, right))]
-    if left != right or not all(0 < count <= 4096 for count in counts):
+    sides = [_SERVER.sub(b"", side) for side in (one, other)]
+    words = [_NUMBER.sub(b"", side) for side in sides]
+    counts = [[int(count) for count in _NUMBER.findall(side)] for side in sides]
+    if words[0] != words[1] or not all(len(found) == 1 and 0 < found[0] <= 4096 for found in counts):
         return None
-    return "likely"
+    return "possible" if one[:1].isdigit() else "likely"
+
+
+def _jobs(scene: Scene, one: bytes, other: bytes) -> Change | None:
+    return applied.jobs(scene, _SERVER.sub(b"", one), _SERVER.sub(b"", other))
 
 
 def _kernel(_: Scene, one: bytes, other: bytes) -> Confidence | None:
@@ -152,6 +130,7 @@ _ANNOUNCED_HOST = _after(_HOST_WORD, _HOST.pattern.decode())
 _ANNOUNCED_USER = _after(_USER_WORD, _NAME.pattern.decode())
 
 _SHAPES: tuple[Shape, ...] = (
+    *variables.SHAPES,
     Shape(
         id="hostname",
         title="A file holds the name of the machine it was built on",
@@ -166,7 +145,7 @@ _SHAPES: tuple[Shape, ...] = (
         title="A file holds the name of the machine it was built on",
         pattern=_ANNOUNCED_HOST,
         judge=_announced,
-        where=_prose,
+        where=variables.prose,
         fix=f"{_WHO}: no uname -n, no hostname.",
         changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
     ),
@@ -184,22 +163,9 @@ _SHAPES: tuple[Shape, ...] = (
         title="A file names the user who built it",
         pattern=_ANNOUNCED_USER,
         judge=_announced,
-        where=_prose,
+        where=variables.prose,
         fix=f"{_WHO}: no whoami, no $USER.",
         changes=(*environment("user", "the publisher's"), *project("what writes it", "no user name")),
-    ),
-    Shape(
-        id="environment-variable",
-        title="A file holds a variable of the build's environment",
-        pattern=_VARIABLE,
-        judge=_variable,
-        fix="Do not write the environment out; build with it cleared (env -i) and set what is needed.",
-        variations=frozenset({"environment", "path-variable"}),
-        changes=(
-            *environment("variable:NAME", "the publisher's value"),
-            *project("what writes it", "no environment"),
-        ),
-        applied=_of_variable,
     ),
     Shape(
         id="cpu-count",
@@ -212,7 +178,7 @@ _SHAPES: tuple[Shape, ...] = (
             *environment("cpus", "as many as the publisher had"),
             *project("what writes it", "no nproc, no -jN"),
         ),
-        applied=applied.jobs,
+        applied=_jobs,
     ),
     Shape(
         id="kernel-version",

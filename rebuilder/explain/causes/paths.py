@@ -20,7 +20,7 @@ _FOLDERS = re.compile(
 _HOME = re.compile(rb"/(?:home|Users)/[^/]+|/root|/nonexistent[^\s]*")
 _DATE_MACRO = re.compile(
     rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123][0-9] (?:19|20)[0-9]{2}"
-    rb"|(?<![0-9:])[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?![0-9:])"
+    rb"|(?<![0-9]{4}-[0-9]{2}-[0-9]{2}[ T])(?<![0-9:])[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?![0-9:])"
 )
 
 
@@ -40,12 +40,23 @@ def _path(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
 
 
 def _home(scene: Scene, one: bytes, other: bytes) -> Confidence | None:
+    ours = scene.surroundings.environment.get("HOME", "").rstrip("/").encode()
+    if _in_ours(scene, ours, one, other):
+        return "likely"
     left, right = _HOME.match(one), _HOME.match(other)
     if not left or not right or left.group() == right.group():
         return None
-    ours = scene.surroundings.environment.get("HOME", "").encode()
     same = one[left.end() :] == other[right.end() :]
     return "likely" if same and (not ours or right.group() == ours) else "possible"
+
+
+def _in_ours(scene: Scene, ours: bytes, one: bytes, other: bytes) -> bool:
+    """Whether ours is in the very folder that HOME named, and the same name is below another one on their side."""
+    built = scene.surroundings.path.rstrip("/").encode()
+    if len(ours) < 2 or not other.startswith(ours + b"/") or (built and (other + b"/").startswith(built + b"/")):
+        return False
+    below = other[len(ours) :]
+    return one.endswith(below) and len(one) > len(below) and not one.startswith(ours + b"/")
 
 
 def _in(*names: str) -> frozenset[str]:

@@ -16,6 +16,24 @@ _SEVERITY = list(Severity)
 _FIRST = frozenset({"other-version"})
 #: Causes that only pass on what another one did; said after it, however sure they are.
 _CONSEQUENCES = frozenset({"build-id", "debian-control-size", "debuglink", "md5sums", "wheel-record"})
+#: Causes that only know what kind of value stands in a place, the higher the less. One that knows the file, or the
+#: value, says more: what both claim counts for that one.
+_BREADTH = {
+    "cpu-count": 1,
+    "environment-variable": 1,
+    "hostname": 1,
+    "html-generated-on": 1,
+    "kernel-version": 1,
+    "locale-messages": 1,
+    "timezone": 1,
+    "username": 1,
+    "build-path-rodata": 2,
+    "build-path-text": 2,
+    "date-macro": 2,
+    "hash-order": 2,
+    "random-name": 2,
+    "embedded-timestamp": 3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +68,8 @@ def ranked(scene: Scene, rules: Sequence[Rule] | None = None) -> Ranked:
     found = [(rule, _matches(rule, scene, failed)) for rule in rules or ()]
     uneasy = _uneasy(scene, found)
     causes = [_cause(rule, matches, uneasy) for rule, matches in found if matches]
-    roots = _roots(scene)
-    causes.sort(key=lambda cause: _weight(cause, roots))
+    order = _Order(causes, _roots(scene))
+    causes.sort(key=order.weight)
     claimed = {index for cause in causes for index in cause.findings}
     left = (index for index, one in scene.findings() if index not in claimed and not one.follows)
     return Ranked(tuple(causes), tuple(left), tuple(failed))
@@ -113,9 +131,38 @@ def _roots(scene: Scene) -> frozenset[int]:
     return frozenset(index for index, one in scene.findings() if not one.follows)
 
 
-def _weight(cause: Cause, roots: frozenset[int]) -> tuple[int, int, int, int]:
-    """Lower comes first: causes of roots before consequences, sure ones before guesses, then by how much they tell."""
-    own = len(roots.intersection(cause.findings))
-    passed_on = not own or cause.id in _CONSEQUENCES
-    place = -1 if cause.id in _FIRST else int(passed_on)
-    return (place, _CONFIDENCE[cause.confidence], -own, _SEVERITY.index(cause.severity))
+class _Order:
+    """Which cause is said before which: lower weight first."""
+
+    def __init__(self, causes: Sequence[Cause], roots: frozenset[int]) -> None:
+        self._roots = roots
+        #: Per finding: how sure and how broad all that is said of it is.
+        self._said: dict[int, list[tuple[int, int]]] = {}
+        #: Findings of which it is certain that they pass something on.
+        self._passed_on: set[int] = set()
+        for cause in causes:
+            for index in cause.findings:
+                self._said.setdefault(index, []).append(_narrowness(cause))
+            if cause.id in _CONSEQUENCES and cause.confidence == "proved":
+                self._passed_on.update(cause.findings)
+
+    def weight(self, cause: Cause) -> tuple[int, int, int, int, int]:
+        """Causes of roots before consequences, sure ones before guesses, then by how much only they tell."""
+        own = self._roots.intersection(cause.findings)
+        fresh = sum(1 for index in own if not self._told_better(index, cause))
+        place = -1 if cause.id in _FIRST else int(not own or self._follows(cause, own))
+        breadth = _BREADTH.get(cause.id, 0)
+        return (place, _CONFIDENCE[cause.confidence], -fresh, breadth, _SEVERITY.index(cause.severity))
+
+    def _follows(self, cause: Cause, own: frozenset[int]) -> bool:
+        """It is a consequence, or a guess about nothing but what passes something on."""
+        return cause.id in _CONSEQUENCES or (cause.confidence == "possible" and self._passed_on.issuperset(own))
+
+    def _told_better(self, index: int, cause: Cause) -> bool:
+        """Whether a narrower cause, as sure as this one, claims the finding."""
+        sure, breadth = _narrowness(cause)
+        return any(other <= sure and narrow < breadth for other, narrow in self._said[index])
+
+
+def _narrowness(cause: Cause) -> tuple[int, int]:
+    return _CONFIDENCE[cause.confidence], _BREADTH.get(cause.id, 0)

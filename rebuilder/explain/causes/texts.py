@@ -7,19 +7,18 @@ against each other byte by byte; two of different sizes string by string (lines,
 from __future__ import annotations
 
 import re
-import weakref
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar, cast
+from operator import ne
 
 from rebuilder.data import CHUNK, Data, Held
 from rebuilder.explain.causes import Scene
+from rebuilder.explain.causes.kept import once
 from rebuilder.findings import DifferenceClass, Evidence, Finding, MemberPath
 
-Value = TypeVar("Value")
 #: Of a larger member nothing is looked at.
 MAX_BYTES = 64 * 1024**2
 #: Differing stretches of a pair that are looked at.
@@ -124,6 +123,20 @@ def spots(published: Data, rebuilt: Data, limit: int = MAX_SPOTS) -> Spots:
         return Spots((), False)
     if published.size != rebuilt.size:
         return _by_strings(head(published), head(rebuilt), limit)
+    placed = _by_places(published, rebuilt, limit)
+    if _told(placed) <= MAX_AROUND:
+        return placed
+    # A string of another length moves all that is behind it, and padding may keep the size.
+    left, right = head(published), head(rebuilt)
+    moved = _by_strings(left, right, limit) if b"\0" in left else placed
+    return moved if 0 < 2 * _told(moved) < _told(placed) else placed
+
+
+def _told(one: Spots) -> int:
+    return sum(len(spot.published) + len(spot.rebuilt) for spot in one.found)
+
+
+def _by_places(published: Data, rebuilt: Data, limit: int) -> Spots:
     found: list[tuple[int, int]] = []
     whole = True
     for start, end in runs(published, rebuilt):
@@ -168,8 +181,12 @@ def _by_strings(left: bytes, right: bytes, limit: int) -> Spots:
     if max(left.count(mark), right.count(mark)) > MAX_STRINGS:
         return Spots((), False)
     mine, theirs = left.split(mark), right.split(mark)
-    aligned = len(mine) == len(theirs)
-    shared = Counter[bytes]() if aligned else Counter(mine) & Counter(theirs)
+    shared = Counter(mine) & Counter(theirs)
+    # Linkers sort strings, by length too: where one of another length moved the rest, places say nothing.
+    sorted_anew = binary and sum(map(ne, mine, theirs)) > len(mine) - shared.total()
+    aligned = len(mine) == len(theirs) and not sorted_anew
+    if aligned:
+        shared.clear()
     one, other = ((_placed(side) if aligned else _left_over(side, shared)) for side in (mine, theirs))
     differing = ((at, a, b) for (at, a), (_, b) in zip(one, other, strict=False) if a != b)
     found = [_cut(at, a, b) for at, a, b in islice(differing, limit + 1)]
@@ -258,37 +275,6 @@ def _zlib(side: Data) -> Held | None:
         return Held(zlib.decompressobj().decompress(raw[24:], MAX_BYTES))
     except zlib.error:
         return None
-
-
-class _Kept:
-    """What rules found out about the scene that was asked for last: they come one after the other."""
-
-    def __init__(self) -> None:
-        self._last: tuple[weakref.ref[Scene], dict[object, object]] | None = None
-
-    def of(self, scene: Scene) -> dict[object, object]:
-        last = self._last
-        if last is not None and last[0]() is scene:
-            return last[1]
-        kept: dict[object, object] = {}
-        self._last = weakref.ref(scene, self._drop), kept
-        return kept
-
-    def _drop(self, gone: weakref.ref[Scene]) -> None:
-        last = self._last
-        if last is not None and last[0] is gone:
-            self._last = None
-
-
-_KEPT = _Kept()
-
-
-def once(scene: Scene, key: object, make: Callable[[], Value]) -> Value:
-    """What ``make`` gives, made once a scene."""
-    kept = _KEPT.of(scene)
-    if key not in kept:
-        kept[key] = make()
-    return cast("Value", kept[key])
 
 
 def _read(scene: Scene) -> Iterator[Reading]:

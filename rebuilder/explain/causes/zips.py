@@ -9,7 +9,7 @@ from datetime import timedelta
 from rebuilder.compare.archive.layout import printable
 from rebuilder.explain.causes import Change, Match, Rule, Scene, Severity, clocks
 from rebuilder.explain.causes.fields import ABSENT, Field, entries, evidence, fields, moment
-from rebuilder.explain.causes.texts import once
+from rebuilder.explain.causes.kept import once
 from rebuilder.findings import DifferenceClass, MemberPath
 
 _TIMES = ("local.mtime", "central.mtime")
