@@ -70,7 +70,7 @@ def ladder(artifact: str, pairs: Sequence[Pair], answer: Answer, reasons: dict[i
         room -= min(size, room)
         name = label(pair.path, artifact)
         node = {**node, "source1": name, "source2": name, MEMBER_KEY: list(pair.path), "rebuilder-rung": rung}
-        node["comments"] = [*node.get("comments", ()), *(f"not shown: {one}" for one in lacks)]
+        node["comments"] = [*(f"not shown: {one}" for one in lacks), *node.get("comments", ())]
         nodes.append(node)
         own += [] if result else [node]
         members.append(MemberReport(path=pair.path, rung=rung, lacks=tuple(lacks)))

@@ -123,7 +123,9 @@ def _text(value: object, limit: int | None) -> str:
 def _comments(value: dict[str, Any]) -> tuple[str, ...]:
     said = value.get("comments")
     listed = [said] if isinstance(said, str) else said if isinstance(said, list) else []
-    return tuple(_text(one, MAX_TEXT) for one in listed[:MAX_COMMENTS] if isinstance(one, str))
+    shown = tuple(_text(one, MAX_TEXT) for one in listed[:MAX_COMMENTS] if isinstance(one, str))
+    left = len(listed) - MAX_COMMENTS
+    return (*shown, f"{left} further comments of diffoscope are not shown") if left > 0 else shown
 
 
 def _block(node: _Node, max_lines: int) -> Block:

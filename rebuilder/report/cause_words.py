@@ -5,6 +5,7 @@ They hold names and values out of artifacts as they came: the caller cleans them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rebuilder.findings import (
@@ -52,6 +53,8 @@ PROOF_MEANING = {
     "not-tried": "no rebuild with the fix was made",
 }
 UNEXPLAINED = "not explained"
+#: How `compare.tally` says it; a remark on a member begins with the member's path, and ends with other words.
+_UNLISTED = re.compile(r"([0-9]{1,15}) more findings are not listed; the limit is [0-9]{1,15}(?: characters)?")
 _WHERE = {"environment": "in the build environment", "project": "in the project"}
 
 
@@ -65,6 +68,12 @@ def counted(explanation: ArtifactExplanation) -> int:
     return sum(explanation.classes.values())
 
 
+def unlisted(explanation: ArtifactExplanation) -> int:
+    """How many findings there were past the limit of the comparison: those are listed nowhere."""
+    found = (_UNLISTED.fullmatch(remark) for remark in explanation.remarks)
+    return max((int(one[1]) for one in found if one), default=0)
+
+
 def summary(explanation: ArtifactExplanation) -> str:
     """How much differs and of which kinds, in a sentence without its full stop."""
     count = counted(explanation)
@@ -74,11 +83,12 @@ def summary(explanation: ArtifactExplanation) -> str:
     members = explanation.members
     among = max(members.published, members.rebuilt)
     where = f" among {several(among, 'member', 'members')}, {members.equal:,} of them equal" if among else ""
-    return f"{several(count, 'difference', 'differences')}{where}" + (f" ({kinds})" if kinds else "")
+    more = f" and {left:,} more that are not listed" if (left := unlisted(explanation)) else ""
+    return f"{several(count, 'difference', 'differences')}{more}{where}" + (f" ({kinds})" if kinds else "")
 
 
 def drifted(drift: Drift) -> str:
-    """"published with debhelper 13.19, rebuilt with 13.24.2", with the package where it has another name; where a
+    """ "published with debhelper 13.19, rebuilt with 13.24.2", with the package where it has another name; where a
     tool shows by what it does and not by its version, what it did on each side."""
     package = f" (package {drift.package})" if drift.package and drift.package != drift.tool else ""
     if any(value[:1].isdigit() for value in (drift.published, drift.rebuilt)):
@@ -125,15 +135,17 @@ def unexplained(count: int, total: int) -> str:
     if not count:
         return ""
     if count == total:
-        return f"None of the {several(count, 'difference', 'differences')} is explained: no known cause fits." if (
-            count > 1
-        ) else "The one difference is not explained: no known cause fits."
+        return (
+            f"None of the {several(count, 'difference', 'differences')} is explained: no known cause fits."
+            if (count > 1)
+            else "The one difference is not explained: no known cause fits."
+        )
     verb = "is" if count == 1 else "are"
     return f"{several(count, 'difference', 'differences')} of {total:,} {verb} not explained: no known cause fits."
 
 
 def group_title(kind: DifferenceClass, what: str, count: int) -> str:
-    """"mtime differs in 9,998 members"."""
+    """ "mtime differs in 9,998 members"."""
     members = several(count, "member", "members")
     if kind is DifferenceClass.MISSING:
         return f"{members} only in the published file"

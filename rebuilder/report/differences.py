@@ -13,6 +13,7 @@ from rebuilder.findings import ArtifactExplanation, Cause, Difference, Differenc
 from rebuilder.report import cause_words
 from rebuilder.report.excerpts import SideBlock
 from rebuilder.report.member_tree import MAX_TEXT, UNEXPLAINED, Branch, cost, line, owners, severity, tree
+from rebuilder.report.words import several
 
 #: Bytes of rows side by side on one page, as they stand in it.
 SIDES_BYTES = 400_000
@@ -21,6 +22,7 @@ MAX_CHANGES = 20
 MAX_DRIFT = 100
 MAX_REMARKS = 200
 MAX_BLOCK_ROWS = 400
+MAX_COMMENTS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,8 @@ class ArtifactView:
     #: Findings that are counted in the tree but have no row of their own.
     left_out: int
     total: int
+    #: Findings past the limit of the comparison, listed nowhere.
+    unlisted: int
     whole: str
     fault: str
     #: Value, meaning, number of findings.
@@ -122,6 +126,7 @@ def _artifact(told: Told, proof: Proof | None, share: int) -> ArtifactView:
         tree=branch,
         left_out=left_out,
         total=total,
+        unlisted=cause_words.unlisted(one),
         whole=told.whole,
         fault=line(told.fault, 1000),
         kinds=_kinds(findings),
@@ -196,12 +201,20 @@ def _sides(blocks: Sequence[SideBlock], room: int) -> tuple[tuple[SideView, ...]
             SideView(
                 member=line(cause_words.place(block.member), 1000),
                 title=line(block.title),
-                comments=tuple(line(comment, 1000) for comment in block.comments[:10]),
+                comments=_comments(block.comments),
                 rows=tuple(rows),
                 left_out=block.truncated + len(block.lines) - len(rows),
             )
         )
     return tuple(views), 0
+
+
+def _comments(comments: Sequence[str]) -> tuple[str, ...]:
+    left = len(comments) - MAX_COMMENTS
+    shown = tuple(line(comment, 1000) for comment in comments[:MAX_COMMENTS])
+    return (
+        (*shown, f"{several(left, 'further comment is', 'further comments are')} not shown here") if left > 0 else shown
+    )
 
 
 def _number(value: int | None) -> str:

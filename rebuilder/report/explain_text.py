@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from rebuilder.findings import ArtifactExplanation, Cause, Proof
+from rebuilder.findings import ArtifactExplanation, Cause, Change, Proof
 from rebuilder.report import cause_words
 from rebuilder.report.text import clean, clip
 from rebuilder.report.words import several
@@ -12,6 +12,7 @@ from rebuilder.report.words import several
 MAX_CAUSES = 8
 MAX_DRIFT = 12
 MAX_EVIDENCE = 2
+MAX_CHANGES = 5
 MAX_REMARKS = 10
 
 
@@ -55,7 +56,7 @@ def _cause(number: int, cause: Cause, total: int, proof: Proof | None) -> list[s
     rows = [f"cause {number}: {cause.title} ({cause.confidence}; {severity}; {cause_words.share(cause, total)})"]
     rows += [f"  seen: {cause_words.evidence(one)}" for one in cause.evidence[:MAX_EVIDENCE]]
     rows.append(f"  fix: {cause.fix}")
-    rows += [f"  change {cause_words.change(one)}" for one in cause.changes[:5]]
+    rows += _changes(cause.changes)
     if proof:
         rows.append(f"  tried by a rebuild: {cause_words.proof_line(proof)}")
     return [*rows, f"  more on it: docs/{cause.docs}"]
@@ -64,6 +65,12 @@ def _cause(number: int, cause: Cause, total: int, proof: Proof | None) -> list[s
 def _proof(proof: Proof) -> list[str]:
     return [
         f"This run was made to try a fix: {proof.cause} of {proof.artifact}, as found by run {proof.run_id}",
-        *(f"  change {cause_words.change(one)}" for one in proof.changes[:5]),
+        *_changes(proof.changes),
         f"  {cause_words.proof_line(proof)}",
     ]
+
+
+def _changes(changes: Sequence[Change]) -> list[str]:
+    rows = [f"  change {cause_words.change(one)}" for one in changes[:MAX_CHANGES]]
+    left = len(changes) - MAX_CHANGES
+    return [*rows, f"  {several(left, 'further change', 'further changes')} not shown here"] if left > 0 else rows

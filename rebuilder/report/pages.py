@@ -19,7 +19,8 @@ from rebuilder.report.templates import Block, render
 from rebuilder.report.text import bounded, clean, clip
 
 LOG_LIMIT = 400_000
-DIFF_LIMIT = 200_000
+#: Of diffoscope's text on one artifact, and on all of a page.
+DIFF_LIMIT, DIFFS_LIMIT = 200_000, 1_000_000
 RECIPE_LIMIT = 64_000
 MAX_RUNGS = 100
 RUNG_PHRASE = {
@@ -110,9 +111,10 @@ def _raw(view: RunView) -> list[dict[str, object]]:
     reports = {one.artifact: one for one in view.record.explanation.reports}
     frames = {one.artifact: one.path for one in view.links if one.kind == "diff-html"}
     names = list(dict.fromkeys([*reports, *view.diff_texts]))
+    limit = min(DIFF_LIMIT, DIFFS_LIMIT // max(len(names), 1))
     rows: list[dict[str, object]] = []
     for name in names:
-        text, note = _shown(view, name, view.diff_texts.get(name, ""), DIFF_LIMIT)
+        text, note = _shown(view, name, view.diff_texts.get(name, ""), limit)
         report = reports.get(name)
         row = {"artifact": name, "report": report, "text": text, "note": note, "frame": frames.get(name, "")}
         rows.append(row | {"rungs": _rungs(report)})

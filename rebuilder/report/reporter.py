@@ -12,7 +12,7 @@ from rebuilder.lock import ToolchainLock
 from rebuilder.model import Record
 from rebuilder.report.differences import Told
 from rebuilder.report.excerpts import SideBlock
-from rebuilder.report.pages import Link, LinkKind, RunView, StatementSummary, render_run
+from rebuilder.report.pages import Link, LinkKind, RunView, StatementSummary, relative, render_run
 
 BUNDLE_SUFFIX = ".intoto.jsonl"
 _FIXED: tuple[tuple[LinkKind, str, str], ...] = (
@@ -107,7 +107,7 @@ def _diff_texts(record: Record, files: Mapping[str, bytes]) -> dict[str, str]:
 
 def _links(record: Record, files: Mapping[str, bytes]) -> list[Link]:
     links = [Link(kind=kind, label=label, path=path) for kind, label, path in _FIXED if path in files]
-    for name in sorted(files):
+    for name in sorted(name for name in files if _can_be_linked(name)):
         if name.endswith(BUNDLE_SUFFIX):
             links.append(Link(kind="bundle", label="Signed bundle", path=name))
         elif name.endswith(".log"):
@@ -120,10 +120,19 @@ def _links(record: Record, files: Mapping[str, bytes]) -> list[Link]:
         kinds: list[tuple[LinkKind, str]] = [("diff-text", "txt"), ("diff-html", "html")]
         for kind, suffix in kinds:
             path = f"diffoscope-{report.artifact}.{suffix}"
-            if path in files:
+            if path in files and _can_be_linked(path):
                 label = f"diffoscope, {report.artifact}"
                 links.append(Link(kind=kind, label=label, path=path, artifact=report.artifact))
     return links
+
+
+def _can_be_linked(name: str) -> bool:
+    """Builds name their files as they like; a page must not fail over that."""
+    try:
+        relative(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _statements(bundle: str, data: bytes) -> list[StatementSummary]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,9 @@ ALLOC, CODE = 2, 6
 Symbols = tuple[tuple[str, int, int], ...]
 
 
-def causes(published: bytes, rebuilt: bytes, artifact: str = "x", **surroundings: object) -> dict[str, Cause]:
+def causes(published: bytes, rebuilt: bytes, **surroundings: Any) -> dict[str, Cause]:
     """By id, in the order they are said in."""
-    found, _ = explain(scene(published, rebuilt, artifact=artifact, **surroundings), RULES)
+    found, _ = explain(scene(published, rebuilt, **surroundings), RULES)
     assert all(cause.severity is not Severity.HARMLESS for cause in found if cause.id not in {"gettext-pot-date"})
     return {cause.id: cause for cause in found}
 
@@ -70,7 +71,7 @@ def build_id(digit: bytes) -> bytes:
             "gettext-pot-date",
             "embedded-timestamp",
         ),
-        ("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\nBuilt-By: {}\r\n", ("alice", "bob"), "java-manifest", "username"),
+        ("META-INF/MANIFEST.MF", "Built-By: {}\r\n", ("alice", "bob"), "java-manifest", "username"),
         (
             "x.html",
             "<p>\nGenerated on {} for x by doxygen\n",
@@ -79,7 +80,7 @@ def build_id(digit: bytes) -> bytes:
             "embedded-timestamp",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_cause_that_knows_the_file_is_named_before_one_that_knows_the_kind_of_value(
     artifact: str, text: str, values: tuple[str, str], narrow: str, broad: str
 ) -> None:
@@ -148,8 +149,7 @@ def test_code_that_moved_with_a_string_is_said_after_it_and_stays_behaviour() ->
 
 
 def test_the_value_of_a_variable_of_our_build_is_known_without_its_name() -> None:
-    sides = b"flavour nightly, x\n", b"flavour staging-x, x\n"
-    sides = tuple(side.replace(b",", b";") for side in sides)  # type: ignore[assignment]
+    sides = b"flavour=nightly; x\n", b"flavour=staging-x; x\n"
     found = causes(*sides, environment={"FLAVOUR": "staging-x"})["environment-variable"]
     assert found.confidence == "likely"
     assert ("variable:FLAVOUR=nightly", "environment") in [(one.target, one.where) for one in found.changes]
@@ -173,9 +173,9 @@ def test_a_value_that_may_be_there_by_chance_or_tells_another_cause_is_less_or_n
     [
         (b"tuned for 1 workers", b"tuned for 2 workers", "possible"),
         (b"flags: s -j1 -- X=1", b"flags: s -j4 --jobserver-auth=3,4 -- X=1", "likely"),
-        (b"flags: -j8 --jobserver-auth=fifo:/tmp/GMfifo17 x", b"flags: -j4 --jobserver-auth=fifo:/tmp/GMfifo9 x", "likely"),
+        (b"do -j8 --jobserver-auth=fifo:/tmp/GMfifo17 x", b"do -j4 --jobserver-auth=fifo:/tmp/GMfifo9 x", "likely"),
     ],
-)  # fmt: skip
+)
 def test_a_number_of_jobs_is_known_before_its_word_and_with_what_make_adds(
     published: bytes, rebuilt: bytes, confidence: str
 ) -> None:
@@ -210,7 +210,8 @@ def test_our_home_is_known_wherever_it_is_and_the_build_folder_is_none() -> None
     assert found["home"].confidence == "likely"
     below = causes(*sides, environment={"HOME": "/srv"}, path="/srv/builder")
     assert "home" not in below
-    assert "home" not in causes(b"from /home/alice/.xrc\n", b"from /srv/builder/.other\n", environment={"HOME": "/srv/builder"})  # fmt: skip
+    other = causes(sides[0], b"from /srv/builder/.other\n", environment={"HOME": "/srv/builder"})
+    assert "home" not in other
 
 
 def test_one_moment_in_two_zones_is_a_zone_and_no_macro() -> None:
@@ -232,13 +233,12 @@ PLAIN = b"Alpha Zebra sierra tango test ubuntu zoo zulu"
         (PLAIN, b"Alpha sierra tango test ubuntu Zebra zoo zulu", "locale-collation"),
         (PLAIN, b"tango Alpha zulu sierra zoo Zebra ubuntu test", "hash-order"),
         (b"a t z", b"a z t", "hash-order"),  # too few to be a language
-        (b"chata cukr dub hora zima", b"cukr dub hora chata zima", "locale-collation"),  # Czech
+        (b"chata cukr dub guma hora zima", b"cukr dub guma hora chata zima", "locale-collation"),  # Czech
     ],
 )
 def test_words_in_the_order_of_a_language_are_told_from_words_in_no_order(
     published: bytes, rebuilt: bytes, named: str
 ) -> None:
-    # The words at the ends differ on no side: only what lies between moved.
     assert next(iter(causes(b"list: " + published + b" .\n", b"list: " + rebuilt + b" .\n"))) == named
 
 

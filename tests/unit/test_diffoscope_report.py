@@ -164,6 +164,14 @@ def test_how_it_ended(tmp_path, results, status, end, outcome):
     assert report.status == outcome
 
 
+def test_what_a_member_lacks_comes_before_what_the_tool_remarks(tmp_path):
+    """Whoever shows comments shows the first of them."""
+    *_, held = asked(tmp_path, Replies(sent({0: message("no-disassembly", comments=["c"] * 50)})), pair("x"))
+    said = json.loads(held)["details"][0]["comments"]
+    assert said[0].startswith("not shown: what objdump")
+    assert said[1:] == ["c"] * 50
+
+
 def test_a_kill_and_its_reason_are_said(tmp_path):
     report, *_ = asked(tmp_path, Replies(end=KILLED), pair("x"))
     assert report.lacks[1] == "the container did not answer in time and was stopped from outside"

@@ -217,7 +217,7 @@ def test_names_too_long_for_a_file_cost_their_file_and_not_the_run(tmp_path: Pat
     files, notes = evidence.attachments({"built": built, "explanation": explanation}, blobs)
     assert sorted(files) == [
         "any-1-short_1.buildinfo", "build-any-1.log", "difference-d.json",
-        "diffoscope-d.html", "diffoscope-d.json", "diffoscope-d.txt", 
+        "diffoscope-d.html", "diffoscope-d.json", "diffoscope-d.txt",
     ]  # fmt: skip
     assert len(notes) == 2 + 1 + 3 + 3
     assert all(f"has too long a name for the run folder; it is kept as blob {kept.sha256}" in one for one in notes)

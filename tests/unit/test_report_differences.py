@@ -16,7 +16,20 @@ from hypothesis import strategies as st
 
 import rebuilder.report
 from rebuilder.data import Held
-from rebuilder.findings import Cause, Difference, DifferenceClass, Drift, Evidence, Finding, Proof, Severity, Side
+from rebuilder.explain.sideways import Block
+from rebuilder.findings import (
+    Cause,
+    Change,
+    Difference,
+    DifferenceClass,
+    Drift,
+    Evidence,
+    Finding,
+    Proof,
+    Severity,
+    Side,
+)
+from rebuilder.model import DiffReport
 from rebuilder.report import cause_words, differences, explain_text
 from rebuilder.report.diff_json import SCHEMAS, output, schema
 from rebuilder.report.diff_page import ComparedSide, DiffView, render_diff
@@ -25,7 +38,7 @@ from rebuilder.report.differences import Told
 from rebuilder.report.excerpts import MAX_LINES, MAX_TEXT, excerpt, unified
 from rebuilder.report.member_tree import Branch, tree
 from rebuilder.report.pages import render_run
-from rebuilder.report.reporter import told_of, view_of
+from rebuilder.report.reporter import PageReporter, told_of, view_of
 from rebuilder.report.text import summary_text
 from tests.record_cases import (
     BUBBLEWRAP,
@@ -252,8 +265,10 @@ def test_no_finding_is_lost_and_nothing_hidden_gets_through(rows: list) -> None:
     assert left_out == 0
 
     def names(one: Branch) -> str:
-        return one.name + "".join(name for group in one.groups for name, _ in group.rows) + "".join(
-            names(below) for below in one.branches
+        return (
+            one.name
+            + "".join(name for group in one.groups for name, _ in group.rows)
+            + "".join(names(below) for below in one.branches)
         )
 
     assert not {unicodedata.category(char) for char in names(branch)} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -270,8 +285,7 @@ def test_the_terminal_tells_tools_causes_fixes_and_what_is_not_explained() -> No
     )
     assert lines[1] == "  other tool: published with debhelper 13.19, rebuilt with 13.24.2 (seen in 2 places)"
     assert lines[3] == (
-        "  cause 1: Built against another version of libc6-dev "
-        "(likely; worth a look; accounts for 3 of 48 differences)"
+        "  cause 1: Built against another version of libc6-dev (likely; worth a look; accounts for 3 of 48 differences)"
     )
     assert "    fix: Build with the version of libc6-dev that the publisher used." in lines
     assert "    more on it: docs/causes/umask.md" in lines
@@ -284,9 +298,11 @@ def test_the_summary_of_a_run_holds_the_same_lines() -> None:
     summary = summary_text(record)
     assert all(f"  {line}" in summary for line in explain_text.lines(record.explanation.artifacts))
     proof = summary_text(confirmed())
-    assert f"  This run was made to try a fix: libc6-dev-version of {BUBBLEWRAP}, as found by run " + (
-        confirmed().explanation.proof.run_id
-    ) in proof
+    assert (
+        f"  This run was made to try a fix: libc6-dev-version of {BUBBLEWRAP}, as found by run "
+        + (confirmed().explanation.proof.run_id)
+        in proof
+    )
     assert any(line.strip().startswith("confirmed (a rebuild with the fix came out") for line in proof)
 
 
@@ -337,9 +353,7 @@ def test_two_places_far_apart_in_a_long_text_are_both_shown() -> None:
 
 def test_tools_that_show_by_what_they_do_are_told_in_another_way() -> None:
     drift = Drift(tool="ld", package="binutils", published=".interp first", rebuilt="notes first", seen=())
-    assert cause_words.drifted(drift) == (
-        'ld (package binutils): published ".interp first", rebuilt "notes first"'
-    )
+    assert cause_words.drifted(drift) == ('ld (package binutils): published ".interp first", rebuilt "notes first"')
 
 
 def test_an_excerpt_of_bytes_shows_both_sides_at_the_first_difference() -> None:
@@ -428,3 +442,57 @@ def test_a_comparison_in_words_groups_its_findings_and_bounds_them() -> None:
     assert len(lines) < 40
     assert not any(HIDDEN.search(line) for line in lines)
     assert summary_line(DiffView(published=side, rebuilt=side, told=told, tool_version="1")).startswith("differs: 10,0")
+
+
+# --- what is left out is said ---------------------------------------------------------------------------
+
+
+def test_findings_past_the_limit_of_the_comparison_are_said_where_their_number_is() -> None:
+    explanation, data = explanation_of("big.deb", many_findings(30), ())
+    told = told_of(
+        explanation.model_copy(update={"remarks": ("70000 more findings are not listed; the limit is 30",)}), data
+    )
+    text = text_of(page_of(told))
+    assert "30 differences and 70,000 more that are not listed" in text
+    assert "All 30 differences" not in text
+    assert "70,000 further differences went past the limit of the comparison and are listed nowhere." in text
+    assert "30 differences and 70,000 more that are not listed" in explain_text.lines((told.explanation,))[0]
+
+
+def test_a_member_name_cannot_make_up_findings_past_the_limit() -> None:
+    explanation, _ = explanation_of("big.deb", many_findings(3), ())
+    fake = "9 more findings are not listed; the limit is 5: opened as bytes"
+    assert cause_words.unlisted(explanation.model_copy(update={"remarks": (fake,)})) == 0
+
+
+def test_changes_that_the_terminal_leaves_out_are_counted() -> None:
+    changes = tuple(Change(where="environment", target=f"package:p{n}=1", text=f"p{n} 1") for n in range(9))
+    proof = Proof(run_id="r", artifact="a", cause="c", changes=changes, result="refuted", reason="")
+    assert "  4 further changes not shown here" in explain_text.lines((), proof)
+    cause = explained_causes()[0].model_copy(update={"changes": changes})
+    explanation, _ = explanation_of("a", explained_findings(), (cause,))
+    assert any("4 further changes not shown here" in line for line in explain_text.lines((explanation,)))
+
+
+def test_comments_that_have_no_room_are_counted() -> None:
+    comments = tuple(f"comment {n}" for n in range(14))
+    explanation, data = explanation_of("a", explained_findings(), ())
+    block = Block(member=("m",), title="t", comments=comments, lines=(), truncated=0)
+    (view,) = differences.view([told_of(explanation, data, (block,))])
+    assert view.sides[0].comments == (*comments[:10], "4 further comments are not shown here")
+
+
+def test_a_file_whose_name_no_link_can_hold_costs_its_link_and_not_the_page() -> None:
+    """A backslash is legal in a file's name; what a build leaves may be called so."""
+    record, name = different_explained(), "any-1-a\\b_1_amd64.buildinfo"
+    page = PageReporter().page(record, {**explained_files(), name: b"x"}).decode()
+    assert "buildinfo" in text_of(page)
+
+
+def test_many_artifacts_share_the_room_for_the_texts_of_diffoscope() -> None:
+    record, names = different_explained(), [f"p{n}.deb" for n in range(40)]
+    reports = tuple(DiffReport(artifact=name, status="complete", tool="d", seconds=1) for name in names)
+    record = record.model_copy(update={"explanation": record.explanation.model_copy(update={"reports": reports})})
+    page = PageReporter().page(record, {f"diffoscope-{name}.txt": b"x" * 190_000 for name in names})
+    assert len(page) < 2_000_000
+    assert "characters are left out of the middle" in text_of(page.decode())

@@ -92,6 +92,11 @@ def test_what_is_left_out_is_said_in_numbers():
     assert (len(context.lines), context.truncated) == (2, 7)
 
 
+def test_comments_past_the_bound_are_counted():
+    (block,) = blocks(of(node("@@ -1 +1 @@\n-a\n+b\n", comments=[f"{n}" for n in range(30)])))
+    assert block.comments == (*(f"{n}" for n in range(20)), "10 further comments of diffoscope are not shown")
+
+
 @pytest.mark.parametrize(
     ("data", "title"),
     [(b"{", "the report is not readable JSON"), (b"[" * 10**6, "the report is not readable JSON"),
@@ -234,7 +239,8 @@ def test_equal_programs_say_that_no_row_differs():
     [
         (b"", "expected an ELF header of 32 or 64 bits, found nothing"),
         (b"#!/bin/sh" + bytes(50), "expected an ELF header of 32 or 64 bits, found 23 21"),
-        (PROGRAM[:30], "the ELF header is 64 bytes, the file has 30"), (PROGRAM[:5000], "section headers at offset [0-9]+ lie outside the 5000 bytes"),
+        (PROGRAM[:30], "the ELF header is 64 bytes, the file has 30"),
+        (PROGRAM[:5000], "section headers at offset [0-9]+ lie outside the 5000 bytes"),
         (PROGRAM[:58] + b"\x30\x00" + PROGRAM[60:], "section headers of 64 bytes, found 48"),
         (PROGRAM[:60] + b"\x05\x00\x09\x00" + PROGRAM[64:], "the names are said to be in section 9, there are 5"),
     ],

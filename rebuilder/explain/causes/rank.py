@@ -30,9 +30,14 @@ _BREADTH = {
     "build-path-rodata": 2,
     "build-path-text": 2,
     "date-macro": 2,
+    "debug-info": 2,
     "hash-order": 2,
+    "pyc-code": 2,
     "random-name": 2,
+    "code-generation": 3,
     "embedded-timestamp": 3,
+    "extra-file": 3,
+    "missing-file": 3,
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rebuilder.explain.causes import Change, Confidence, Scene, applied
+from rebuilder.explain.causes import Change, Confidence, Scene, Surroundings, applied
+from rebuilder.explain.causes.kept import once
 from rebuilder.explain.causes.shapes import Shape, environment, project
 from rebuilder.findings import MemberPath
 
@@ -45,15 +46,16 @@ def _value(scene: Scene, _: bytes, other: bytes) -> Confidence | None:
 
 def _named(scene: Scene, value: bytes) -> str:
     """The variable of our build that has the value, unless that tells of another cause."""
-    known = scene.surroundings
-    if value in {known.path.encode(), known.hostname.encode(), known.user.encode()}:
-        return ""
-    named = (
-        name
-        for name, text in sorted(known.environment.items())
-        if name not in _OWN and not name.startswith("LC_") and text.encode("utf-8", "surrogateescape") == value
-    )
-    return next(named, "")
+    return once(scene, "values of variables", lambda: _values(scene.surroundings)).get(value, "")
+
+
+def _values(known: Surroundings) -> dict[bytes, str]:
+    """The first variable by name for each value."""
+    named: dict[bytes, str] = {}
+    for name, text in sorted(known.environment.items()):
+        if name not in _OWN and not name.startswith("LC_") and text not in {known.path, known.hostname, known.user}:
+            named.setdefault(text.encode("utf-8", "surrogateescape"), name)
+    return named
 
 
 def _of_value(scene: Scene, one: bytes, other: bytes) -> Change | None:
