@@ -15,7 +15,7 @@ from rebuilder.errors import RecipeError, Stopped
 from rebuilder.explain.suspects import Suspect, together
 from rebuilder.findings import Difference, DifferenceClass, MemberPath, Proof, Side
 from rebuilder.lock import ToolchainLock
-from rebuilder.model import ArtifactComparison, Comparison, Explanation, FileDigest, Input, Origin, Record, Verdict
+from rebuilder.model import Comparison, Explanation, FileDigest, Input, Origin, Record, Verdict
 from rebuilder.opened import desk
 from rebuilder.ports import Blobs, Resolution
 
@@ -120,8 +120,7 @@ def proof_of(case: Case, suspect: Suspect, blobs: Blobs) -> Callable[[Comparison
     """Judges a try: the published bytes came out, or the findings that were to go are gone, or they are not."""
 
     def judge(comparison: Comparison, _: Explanation) -> Proof:
-        item = next((one for one in comparison.artifacts if one.artifact == case.item.artifact), None)
-        came_true, reason = _judged(case, suspect, item, blobs)
+        came_true, reason = _judged(case, suspect, comparison, blobs)
         at_once = f"{len(suspect.others)} packages together: " if suspect.others else ""
         return _proof(case, suspect, "confirmed" if came_true else "refuted", at_once + reason)
 
@@ -148,6 +147,7 @@ def _proof(case: Case, suspect: Suspect, result: str, reason: str) -> Proof:
         {
             "run_id": case.record.run_id,
             "artifact": case.item.artifact,
+            "published": case.item.published.sha256,
             "cause": suspect.cause or " and ".join(f"{name} version" for name in _named(suspect)),
             "changes": suspect.changes,
             "result": result,
@@ -163,18 +163,30 @@ def _named(suspect: Suspect) -> Iterator[str]:
         yield from _named(other)
 
 
-def _judged(case: Case, suspect: Suspect, item: ArtifactComparison | None, blobs: Blobs) -> tuple[bool, str]:
-    if item is None or not item.rebuilt or item.rebuilt[0] is None:
-        return False, "with the change the file was not made at all"
+def _judged(case: Case, suspect: Suspect, comparison: Comparison, blobs: Blobs) -> tuple[bool, str]:
+    item = next((one for one in comparison.artifacts if one.artifact == case.item.artifact), None)
+    if item is None or not item.rebuilt or None in item.rebuilt:
+        return False, "with the change the file was not made at all, or not each time"
+    if item.published.sha256 != case.item.published.sha256:
+        return False, "the file published under this name is another one now, so nothing was learnt about the old one"
+    if copied := _copied(case, comparison):
+        return False, f"the change brings published bytes into the build ({copied}), so that equality proves nothing"
     if item.verdict is Verdict.REPRODUCED:
-        return True, "with the change, and nothing else changed, every byte equals the published file"
+        return True, "with the change every byte equals the published file"
     if item.verdict is Verdict.FLAKY:
         return False, "with the change two rebuilds do not agree with each other, so neither says anything"
     before = aspects(case.difference)
-    now = _difference(item.published, item.rebuilt[0], blobs)
-    after = aspects(now)
+    builds = [_difference(item.published, file, blobs) for file in item.rebuilt if file]
+    after = set().union(*map(aspects, builds))
     predicted = aspects(case.difference, suspect.claims) if suspect.claims else before
-    return judged(before, after, predicted, moved=_moved(case.difference, now, before & after))
+    return judged(before, after, predicted, moved=_moved(case.difference, builds[0], before & after))
+
+
+def _copied(case: Case, comparison: Comparison) -> str:
+    """Where bytes of the published file lie among the inputs that did not lie there in the explained run."""
+    before = {(one.member, one.sha256) for one in (case.record.comparison or Comparison(artifacts=())).self_input}
+    new = (one for one in comparison.self_input if one.artifact == case.item.artifact)
+    return next((one.found_in for one in new if (one.member, one.sha256) not in before), "")
 
 
 def _moved(before: Difference, now: Difference, both: set[Aspect]) -> int:

@@ -201,6 +201,8 @@ class Proof(FindingValue):
     #: The run that was explained, and whose artifact and cause this is about.
     run_id: str
     artifact: str
+    #: sha256 of the published file that was explained.
+    published: Digest | None = None
     cause: str
     changes: tuple[Change, ...]
     result: Literal["confirmed", "refuted", "not-tried"]

@@ -89,11 +89,21 @@ def explain(run: str, **options: object) -> None:
             _at_hand(shop, lock, progress)
         case = _case(shop, found, lock, str(options["artifact"]), progress)
         if confirming:
+            _check_steady(case)
             tried += _all_tried(shop, case, found, signing, options)
             _renew_index(config)
     _say(case, tried, config, options)
     if confirming and not any(one.proof.result == "confirmed" for one in tried):
         sys.exit(10)
+
+
+def _check_steady(case: Case) -> None:
+    """A build that gives other bytes each time may give the right ones by chance: nothing can be confirmed by it."""
+    from rebuilder.model import Verdict
+
+    if case.item.verdict is Verdict.FLAKY:
+        msg = f"{case.item.artifact} is flaky: our own rebuilds differ, so one more that is equal proves nothing"
+        raise UsageError(msg, hint="read where our rebuilds differ first: rebuilder explain RUN, without --confirm")
 
 
 def _passphrase() -> bytes:
@@ -182,7 +192,9 @@ def _tried(shop: Workshop, case: Case, run: Run, suspect: Suspect, signing: Sign
     record = verify(case.record.target, _giving(changed), shop.ports(signing), options)
     if record.explanation.proof is None:
         ended = Stopped(record.verdict, record.reason, missing=record.missing)
-        return confirm.Tried(suspect, confirm.not_tried(case, suspect, ended), record)
+        # Built, and yet not judged: the record's warnings say what failed.
+        why = "; ".join(record.warnings) if record.built else ""
+        return confirm.Tried(suspect, confirm.not_tried(case, suspect, ended, remark=why), record)
     return confirm.Tried(suspect, record.explanation.proof, record)
 
 

@@ -20,7 +20,7 @@ from rebuilder.explain.settings import Setting
 from rebuilder.explain.suspects import Suspect
 from rebuilder.findings import Difference, DifferenceClass, Finding, Side
 from rebuilder.lock import LockedPackage, ToolchainLock
-from rebuilder.model import Comparison, Explanation, FileDigest, Input, Origin, Record, Verdict
+from rebuilder.model import Comparison, Explanation, FileDigest, Input, Origin, Record, SelfInput, Verdict
 from rebuilder.ports import Resolution
 from rebuilder.store.blobs import BlobStore
 from rebuilder.toolchain.rootfs import NotInstallable
@@ -329,3 +329,59 @@ def test_why_packages_do_not_go_together_is_told_in_one_line():
         "it failed (status 1). Its last lines:; I: b; E: no"
     )
     assert len(NotInstallable("Breaks: x " * 1000).reason) <= 600
+
+
+# --- what must never be called confirmed -----------------------------------------------------------
+
+
+def two(one: bytes, other: bytes) -> bytes:
+    return package({"./one": one, "./two": other})
+
+
+@pytest.fixture
+def explained(tmp_path: Path):
+    """A case of two differences, the first of which is claimed; and what makes the outcome of a try."""
+    shelf = Shelf(tmp_path)
+    theirs, ours = two(b"\x01P1", b"\x01P2"), two(b"\x01R1", b"\x01R2")
+    case = read(shelf, shelf.record(theirs, ours), shelf.lock(("tool", "2.0", tool())))
+    claims = tuple(at for at, one in enumerate(case.difference.findings) if one.path[-1] == "./one")
+    judge = proof_of(case, replace(SUSPECT, claims=claims), shelf.blobs)
+
+    def outcome(published: bytes, rebuilt: list[bytes | None], verdict: Verdict, **more: object):
+        files = [shelf.put(NAME, data) if data else None for data in rebuilt]
+        item = records.compared(NAME, verdict, files, published=shelf.put(NAME, published))
+        return judge(Comparison(artifacts=(item,), **more), Explanation())  # type: ignore[arg-type]
+
+    return shelf, theirs, ours, outcome
+
+
+def test_a_difference_that_one_of_two_attempts_still_has_is_not_gone(explained):
+    _, theirs, ours, outcome = explained
+    gone = two(b"\x01P1", b"\x01R2")
+    assert outcome(theirs, [gone, gone], Verdict.DIFFERENT).result == "confirmed"
+    assert outcome(theirs, [gone, ours], Verdict.DIFFERENT).result == "refuted"
+    assert outcome(theirs, [gone, None], Verdict.DIFFERENT).result == "refuted"
+
+
+def test_another_published_file_of_that_name_proves_nothing(explained):
+    _, _, _, outcome = explained
+    other = two(b"\x01R1", b"\x01X2")
+    proof = outcome(other, [other], Verdict.REPRODUCED)
+    assert proof.result == "refuted"
+    assert "is another one now" in proof.reason
+
+
+def test_a_change_that_brings_the_published_bytes_along_proves_nothing(explained):
+    shelf, theirs, _, outcome = explained
+    own = SelfInput(artifact=NAME, member="", found_in="tool_1.0.deb", sha256=shelf.put(NAME, theirs).sha256)
+    proof = outcome(theirs, [theirs], Verdict.REPRODUCED, self_input=(own,))
+    assert proof.result == "refuted"
+    assert proof.reason == (
+        "the change brings published bytes into the build (tool_1.0.deb), so that equality proves nothing"
+    )
+
+
+def test_a_proof_names_the_published_bytes_it_is_about(explained):
+    shelf, theirs, _, outcome = explained
+    proof = outcome(theirs, [theirs], Verdict.REPRODUCED)
+    assert (proof.result, proof.published) == ("confirmed", shelf.put(NAME, theirs).sha256)
