@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
-from rebuilder.compare.archive.layout import BudgetError, Entry, FormatError
+from rebuilder.compare.archive.layout import BudgetError, Entry, FormatError, Layout
 from rebuilder.compare.shown import cut
 from rebuilder.compare.tally import Tally
 from rebuilder.data import Data, Spool, chunks, sha256
@@ -33,6 +34,24 @@ def compression(path: MemberPath, entries: tuple[Entry, Entry], stored: tuple[Da
     sides = [side_of(data, f"{method}, {data.size} bytes") for method, data in zip(methods, stored, strict=True)]
     what = methods[0] if methods[0] == methods[1] else f"{methods[0]}, {methods[1]}"
     kind = DifferenceClass.COMPRESSION
+    return Finding(path=path, kind=kind, what=what, published=sides[0], rebuilt=sides[1], offset=at)
+
+
+def payload(layout: Layout, spool: Spool) -> Data:
+    """What a packed file holds, if it is one stream and nothing beside. ``FormatError`` otherwise."""
+    own = [stretch for stretch in layout.stretches if stretch.name == "gap"]
+    if len(layout.entries) != 1 or own or layout.remarks or layout.entries[0].unpacked is None:
+        msg = "more than one packed stream"
+        raise FormatError(msg)
+    return layout.entries[0].unpacked(spool)
+
+
+def repacked(
+    path: MemberPath, methods: Sequence[str], packed: tuple[Data, Data], at: int, *, equal: bool
+) -> Finding:
+    """Two sides packed by two methods; what they hold is compared by itself, and is ``equal`` or not."""
+    sides = [side_of(data, f"{method}, {data.size} bytes") for method, data in zip(methods, packed, strict=True)]
+    kind, what = (DifferenceClass.COMPRESSION, ", ".join(methods)) if equal else (DifferenceClass.METADATA, "packing")
     return Finding(path=path, kind=kind, what=what, published=sides[0], rebuilt=sides[1], offset=at)
 
 

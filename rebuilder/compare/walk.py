@@ -16,10 +16,11 @@ from functools import partial
 
 from rebuilder.compare import contents, parts
 from rebuilder.compare.archive.elf_symbols import Symbols
-from rebuilder.compare.archive.formats import INNER, reader_of
+from rebuilder.compare.archive.formats import CODECS, INNER, reader_of
 from rebuilder.compare.archive.layout import MAX_DEPTH, Budget, BudgetError, Entry, FormatError, Layout, Reader, tiled
 from rebuilder.compare.contents import side_of
 from rebuilder.compare.derive import derived
+from rebuilder.compare.renamed import counterparts
 from rebuilder.compare.shown import at_offset
 from rebuilder.compare.tally import Tally
 from rebuilder.data import Data, Spool, first_difference, window
@@ -109,6 +110,8 @@ class Walk:
         self.pairs[place.path] = left, right
         self.packed.setdefault(place.path, (left, right))
         before = self.tally.told
+        if self._repacked(place, left, right, offset):
+            return ""
         layouts = self._layouts(place, left, right)
         if layouts is None:
             self._leaf(place, left, right, offset)
@@ -128,6 +131,27 @@ class Walk:
         mine, theirs = (side_of(one, at_offset(one, offset)) for one in (left, right))
         finding = Finding(path=place.path, kind=DifferenceClass.CONTENT, what="bytes", published=mine, rebuilt=theirs)
         self.tally.add(finding.model_copy(update={"offset": offset, "note": note}))
+
+    def _repacked(self, place: Place, left: Data, right: Data, offset: int) -> bool:
+        """Compare what two sides unpack to that are packed by two methods, or one of them not at all."""
+        readers = reader_of(left), reader_of(right)
+        methods = [reader.name if reader and reader.name in CODECS else "stored" for reader in readers]
+        if methods[0] == methods[1] or place.depth >= self.bounds.depth:
+            return False
+        try:
+            found = [
+                contents.payload(self._read(reader, data, side), self.bounds.spool)
+                if reader is not None and reader.name in CODECS
+                else data
+                for side, (reader, data) in enumerate(zip(readers, (left, right), strict=True))
+            ]
+        except (FormatError, BudgetError):
+            return False
+        equal = first_difference(found[0], found[1]) is None
+        self.tally.add(contents.repacked(place.path, methods, (left, right), offset, equal=equal))
+        if not equal:
+            self.compare(Place(place.path, place.file, place.depth + 1), found[0], found[1])
+        return True
 
     def _layouts(self, place: Place, left: Data, right: Data) -> tuple[Layout, Layout] | None:
         """How both are taken apart; ``None`` where they are not, or not in the same way."""
@@ -167,6 +191,9 @@ class Walk:
             for remark in layout.remarks[:100]:
                 self.tally.remark(place.path, side, remark)
         mine, theirs = (parts.keyed(layout.entries) for layout in layouts)
+        if here.form not in INNER and mine.keys() != theirs.keys():
+            renamed = {other: name for name, other in counterparts(mine, theirs).items()}
+            theirs = {renamed.get(name, name): entry for name, entry in theirs.items()}
         started = self.tally.told
         kept: list[tuple[Place, Finding]] = []
         for key, entry in mine.items():

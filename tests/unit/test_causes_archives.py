@@ -37,7 +37,7 @@ TOLD = {
     "xz-stream": ("harmless", "proved"),
     "zstd-stream": ("harmless", "proved"),
     "bzip2-stream": ("harmless", "proved"),
-    "compression-method": ("inspect", "likely"),
+    "compression-method": ("inspect", "proved"),
     "ar-times": ("harmless", "proved"),
     "ar-owners": ("harmless", "proved"),
     "directory-entries": ("inspect", "proved"),

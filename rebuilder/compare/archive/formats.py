@@ -14,6 +14,8 @@ from rebuilder.data import Data
 
 HEAD = 4096
 READERS: tuple[Reader, ...] = (AR, GZIP, XZ, BZIP2, ZSTD, ELF, PYC, ZIP, TAR)
+#: Formats that pack one thing.
+CODECS = frozenset({"gzip", "xz", "bzip2", "zstd"})
 #: Formats whose entries are parts of one file, not files.
 INNER = frozenset({"elf", "pyc"})
 

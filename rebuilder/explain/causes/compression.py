@@ -21,8 +21,7 @@ _SIZES = (
     *(f"{side}.compressed size" for side in (*_SIDES, "descriptor")),
     *(f"{side}.method" for side in _SIDES),
 )
-_ALONE = (DifferenceClass.MISSING, DifferenceClass.EXTRA)
-_SUFFIX = re.compile(r"(?P<stem>.+\.(?:tar|cpio))\.(?:gz|xz|bz2|zst|lzma)")
+_SUFFIX = re.compile(r"\.(?:gz|xz|bz2|zst)$")
 
 _GZIP_N = Change(
     where="project", target="build script", text="gzip -n; in Python: gzip.GzipFile(filename='', mtime=0)."
@@ -159,25 +158,19 @@ def _is_one_stream(scene: Scene, finding: Finding, method: str) -> bool:
         return False
 
 
-def repacked(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
-    """Members on one side each whose names differ only in the method: index, and both names."""
-    alone: dict[tuple[MemberPath, str], dict[DifferenceClass, int]] = {}
-    for index, finding in scene.findings():
-        if finding.kind not in _ALONE or not finding.path:
-            continue
-        if shape := _SUFFIX.fullmatch(finding.path[-1]):
-            alone.setdefault((finding.path[:-1], shape["stem"]), {})[finding.kind] = index
-    findings = scene.difference.findings
-    for sides in alone.values():
-        if len(sides) == 2:
-            missing, extra = (findings[sides[kind]].path[-1] for kind in _ALONE)
-            yield from ((index, (missing, extra)) for index in sides.values())
-
-
 def other_method(scene: Scene) -> Iterator[Match]:
-    """A member that is packed by another method: `data.tar.xz` here, `data.tar.zst` there."""
-    for index, names in repacked(scene):
-        yield Match(finding=index, evidence=evidence(scene.difference.findings[index], *names), confidence="likely")
+    """A member that is packed by another method: `data.tar.xz` here, `data.tar.zst` there. What they hold was
+    compared by itself, so this says nothing of it."""
+    for index, finding in scene.findings():
+        values = finding.published.value, finding.rebuilt.value
+        methods = finding.kind is DifferenceClass.COMPRESSION and ", " in finding.what
+        names = finding.what == "name" and _stem(values[0]) == _stem(values[1])
+        if methods or finding.what == "packing" or names:
+            yield Match(finding=index, evidence=evidence(finding), confidence="proved")
+
+
+def _stem(name: str) -> str:
+    return _SUFFIX.sub("", name.rstrip("/"))
 
 
 def _stream_rule(method: str, fix: str, package: str) -> Rule:

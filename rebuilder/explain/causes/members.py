@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from rebuilder.data import Data
 from rebuilder.explain.causes import Change, Evidence, Match, Rule, Scene, Severity, stamps_debian, versions
-from rebuilder.explain.causes.compression import repacked
 from rebuilder.explain.causes.fields import ABSENT, Field, Forms, entries, evidence, fields
 from rebuilder.findings import DifferenceClass, Finding, MemberPath, Side
 
@@ -141,7 +140,7 @@ def extra(scene: Scene) -> Iterator[Match]:
 
 def _alone(scene: Scene, kind: DifferenceClass) -> Iterator[Match]:
     forms = Forms(scene)
-    tagged = {index for index, _ in (*_tagged(scene), *repacked(scene), *_moved(scene), *versions.renamed(scene))}
+    tagged = {index for index, _ in (*_tagged(scene), *_moved(scene), *versions.renamed(scene))}
     tagged |= stamps_debian.explained(scene)
     for index, finding in scene.findings():
         if finding.kind is not kind or index in tagged or not finding.path or is_twice(finding):

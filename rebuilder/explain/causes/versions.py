@@ -21,6 +21,8 @@ _FOLDER = re.compile(
     r"(?P<kind>\.dist-info|\.data|\.egg-info|)(?P<below>/.*)?",
     re.DOTALL,
 )
+#: Fields that hold a member's name.
+_NAMES = frozenset({"name", "local.name", "central.name", "pax.path"})
 _MAX_NAME, _MAX_JSON = 1024, 4 * 1024**2
 #: A package that was built again from the same source has such an end.
 _AGAIN = re.compile(rb"\+b[0-9]{1,4}$")
@@ -30,6 +32,11 @@ def renamed(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
     """Members that both sides have, each below a folder named after its version: index, and both versions."""
     alone: dict[tuple[MemberPath, str, str, str, str], dict[DifferenceClass, tuple[int, str]]] = {}
     for index, finding in scene.findings():
+        if finding.what in _NAMES:
+            folders = [_FOLDER.fullmatch(one.value[:_MAX_NAME]) for one in (finding.published, finding.rebuilt)]
+            if folders[0] and folders[1] and _only_version_differs(folders[0], folders[1]):
+                yield index, (folders[0]["version"], folders[1]["version"])
+            continue
         if finding.kind not in (DifferenceClass.MISSING, DifferenceClass.EXTRA) or not finding.path:
             continue
         name = finding.path[-1]
@@ -41,6 +48,11 @@ def renamed(scene: Scene) -> Iterator[tuple[int, tuple[str, str]]]:
             published, rebuilt = sides[DifferenceClass.MISSING], sides[DifferenceClass.EXTRA]
             if published[1] != rebuilt[1]:
                 yield from ((index, (published[1], rebuilt[1])) for index in (published[0], rebuilt[0]))
+
+
+def _only_version_differs(one: re.Match[str], other: re.Match[str]) -> bool:
+    same = all(one[part] == other[part] for part in ("above", "name", "kind", "below"))
+    return same and one["version"] != other["version"]
 
 
 def _other(scene: Scene) -> Iterator[Match]:
