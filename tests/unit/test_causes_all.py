@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import platform
 import random
+import re
 import socket
 import time
 import zipfile
@@ -248,8 +249,15 @@ def test_a_package_json_that_is_odd_has_no_version(text: str) -> None:
     assert found.failed == ()
 
 
+def mirrors() -> set[bytes]:
+    """Hosts of the mirrors that this machine's apt uses."""
+    lists = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
+    found = (re.findall(rb"https?://([^/\s]+)", path.read_bytes()) for path in lists if path.is_file())
+    return {host for hosts in found for host in hosts}
+
+
 def test_fixtures_say_nothing_of_the_machine_that_made_them() -> None:
-    words = {platform.release().encode(), b"/work/main", b"pypi.org/", b"deb.debian.org"}
+    words = {platform.release().encode(), str(ROOT).encode() + b"/", *mirrors()}
     if len(socket.gethostname()) > 3:
         words.add(socket.gethostname().encode())
     found = [
