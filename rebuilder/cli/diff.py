@@ -40,9 +40,17 @@ class _Wishes:
     diffoscope: bool
 
 
+def _given(context: click.Context, parameter: click.Parameter, value: str | Path) -> Path:
+    """An empty path would be the folder we are in."""
+    if not str(value):
+        msg = "expected a path, found an empty one"
+        raise click.BadParameter(msg, context, parameter)
+    return Path(value)
+
+
 @click.command()
-@click.argument("published", type=click.Path(path_type=Path))
-@click.argument("rebuilt", type=click.Path(path_type=Path))
+@click.argument("published", type=click.Path(), callback=_given)
+@click.argument("rebuilt", type=click.Path(), callback=_given)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON (rebuilder/diff/v1) on stdout.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page, one self-contained file.")
 @click.option("--quiet", is_flag=True, help="One line.")
@@ -113,6 +121,9 @@ def _run(published: Path, rebuilt: Path, wishes: _Wishes) -> int:
 
 def _check(published: Path, rebuilt: Path, html: Path | None) -> None:
     """``UsageError`` for what cannot be compared; asked before anything is opened, for a pipe would block."""
+    if html and not html.absolute().parent.is_dir():
+        msg = f"expected --html to name a file in a folder that exists, found no folder {str(html.parent)!r}"
+        raise UsageError(msg)
     kinds = [_kind(path) for path in (published, rebuilt)]
     if kinds[0] != kinds[1]:
         msg = f"expected two files or two folders, found a {kinds[0]} ({published}) and a {kinds[1]} ({rebuilt})"

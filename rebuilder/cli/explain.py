@@ -74,6 +74,7 @@ def explain(run: str, **options: object) -> None:
     from rebuilder.store.durable import in_use
     from rebuilder.wiring import unlocked_signer, workshop
 
+    _check_options(options)
     config = load_config()
     found = _found(config, run)
     confirming = bool(options["confirm"])
@@ -95,6 +96,19 @@ def explain(run: str, **options: object) -> None:
     _say(case, tried, config, options)
     if confirming and not any(one.proof.result == "confirmed" for one in tried):
         sys.exit(10)
+
+
+def _check_options(options: dict[str, object]) -> None:
+    """What only means something for tries is not taken in silence where none is made."""
+    given = click.get_current_context().get_parameter_source("tries")
+    if options["confirm"]:
+        return
+    if given is click.core.ParameterSource.COMMANDLINE:
+        msg = "--tries needs --confirm"
+        raise UsageError(msg)
+    if options["no_sign"]:
+        msg = "--no-sign needs --confirm"
+        raise UsageError(msg)
 
 
 def _check_steady(case: Case) -> None:

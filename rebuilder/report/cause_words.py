@@ -52,6 +52,11 @@ PROOF_MEANING = {
     "refuted": "a rebuild with the fix did not come out as this cause predicts",
     "not-tried": "no rebuild with the fix was made",
 }
+TWO_VERSIONS = (
+    "These are two versions, so most of what differs is a change of the source; "
+    "the fixes below are for two builds of one version."
+)
+_PACKING = frozenset({DifferenceClass.ORDER, DifferenceClass.METADATA, DifferenceClass.COMPRESSION})
 UNEXPLAINED = "not explained"
 #: How `compare.tally` says it; a remark on a member begins with the member's path, and ends with other words.
 _UNLISTED = re.compile(r"([0-9]{1,15}) more findings are not listed; the limit is [0-9]{1,15}(?: characters)?")
@@ -82,9 +87,22 @@ def summary(explanation: ArtifactExplanation) -> str:
     )
     members = explanation.members
     among = max(members.published, members.rebuilt)
-    where = f" among {several(among, 'member', 'members')}, {members.equal:,} of them equal" if among else ""
+    noun = several(among, "member is", "members are")
+    where = f"; {members.equal:,} of {noun} equal in every respect" if among else ""
     more = f" and {left:,} more that are not listed" if (left := unlisted(explanation)) else ""
-    return f"{several(count, 'difference', 'differences')}{more}{where}" + (f" ({kinds})" if kinds else "")
+    text = f"{several(count, 'difference', 'differences')}{more}" + (f" ({kinds})" if kinds else "") + where
+    return f"the content of every member is equal; {text}" if _only_packing(explanation) and among else text
+
+
+def _only_packing(explanation: ArtifactExplanation) -> bool:
+    """Every finding is known, and none is about what a member holds or whether it is there."""
+    found = {kind for kind, count in explanation.classes.items() if count}
+    return bool(found) and found <= _PACKING and not unlisted(explanation)
+
+
+def versions(explanation: ArtifactExplanation) -> str:
+    """What to know before the causes where the two sides are two versions; empty elsewhere."""
+    return TWO_VERSIONS if any(cause.id == "other-version" for cause in explanation.causes) else ""
 
 
 def drifted(drift: Drift) -> str:

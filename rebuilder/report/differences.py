@@ -72,6 +72,8 @@ class ArtifactView:
 
     name: str
     summary: str
+    #: Said before the causes where the two sides are two versions.
+    versions: str
     drift: tuple[tuple[str, str, str], ...]
     causes: tuple[CauseRow, ...]
     more_causes: int
@@ -115,6 +117,7 @@ def _artifact(told: Told, proof: Proof | None, share: int) -> ArtifactView:
     return ArtifactView(
         name=line(one.artifact),
         summary=cause_words.summary(one),
+        versions=cause_words.versions(one),
         drift=tuple(_drift(one)),
         causes=tuple(
             _cause(cause, total, cause_words.proved(proof, one.artifact, cause)) for cause in one.causes[:MAX_CAUSES]

@@ -29,6 +29,7 @@ def artifact_lines(one: ArtifactExplanation, proof: Proof | None = None) -> list
     """The same for one artifact, without its name, and not yet cleaned."""
     total = cause_words.counted(one)
     rows = _drift(one)
+    rows += [two] if (two := cause_words.versions(one)) else []
     for number, cause in enumerate(one.causes[:MAX_CAUSES], 1):
         rows += _cause(number, cause, total, cause_words.proved(proof, one.artifact, cause))
     if left := len(one.causes) - MAX_CAUSES:

@@ -193,11 +193,15 @@ def container(root: RootImage, *argv: str, stdin: bytes) -> bytes:
     return b"".join(answer)
 
 
+#: What we add, and a remark that diffoscope itself makes in one run and not in the next, on the same files.
+OUR_WORDS = ("not shown: ", "File has been modified after NT_GNU_BUILD_ID")
+
+
 def shown(node: dict[str, Any], *, top: bool = True) -> object:
     """What a node shows, without what has to differ: the names of the two outermost files, and our own words."""
     plain = [re.sub(r"^/work/\d+/[ab]/", "", node[key]) for key in ("source1", "source2")]
     names = [] if top else plain
-    said = [one for one in node.get("comments", []) if not one.startswith("not shown: ")]
+    said = [one for one in node.get("comments", []) if not one.startswith(OUR_WORDS)]
     inner = [shown(one, top=False) for one in node.get("details", [])]
     return names, said, ordered(node["unified_diff"] or ""), inner
 

@@ -176,6 +176,7 @@ def test_a_name_that_is_no_text_can_be_compared_and_told_in_json(
     (["file", "folder"], "expected two files or two folders, found a file (file) and a folder (folder)"),
     (["pipe", "file"], "expected a file or a folder, found 'pipe', which is a pipe, a device or a socket"),
     (["file", "file", "--html", "file"], "expected --html to name a new file or an old page, found 'file'"),
+    (["file", "file", "--html", "none/page.html"], "found no folder 'none'"),
 ])  # fmt: skip
 def test_what_cannot_be_compared_is_trouble_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
@@ -190,7 +191,8 @@ def test_what_cannot_be_compared_is_trouble_and_said(
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["one"], "Missing argument 'REBUILT'"), (["a", "b", "--colour"], "No such option"),
+    (["one"], "Missing argument 'REBUILT'"), (["a", ""], "expected a path, found an empty one"),
+    (["a", "b", "--colour"], "No such option"),
 ])  # fmt: skip
 def test_wrong_usage_is_trouble_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str

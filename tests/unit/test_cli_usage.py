@@ -128,3 +128,15 @@ def test_every_help_shows_how_it_is_done(words: str, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "Example" in shown
     assert f"  rebuilder {words} " in shown or f"  rebuilder {words}\n" in shown
+
+
+@pytest.mark.parametrize("option", [("--tries", "2"), ("--no-sign",)])
+def test_what_only_a_try_needs_is_refused_without_one(option: tuple[str, ...]) -> None:
+    from click.testing import CliRunner
+
+    from rebuilder.cli.explain import explain
+    from rebuilder.errors import UsageError
+
+    found = CliRunner().invoke(explain, ["20261120T0000", *option])
+    assert isinstance(found.exception, UsageError)
+    assert f"{option[0]} needs --confirm" in found.exception.message

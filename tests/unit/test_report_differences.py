@@ -18,8 +18,10 @@ import rebuilder.report
 from rebuilder.data import Held
 from rebuilder.explain.sideways import Block
 from rebuilder.findings import (
+    ArtifactExplanation,
     Cause,
     Change,
+    Count,
     Difference,
     DifferenceClass,
     Drift,
@@ -280,8 +282,9 @@ def test_no_finding_is_lost_and_nothing_hidden_gets_through(rows: list) -> None:
 def test_the_terminal_tells_tools_causes_fixes_and_what_is_not_explained() -> None:
     lines = explain_text.lines(different_explained().explanation.artifacts)
     assert lines[0] == (
-        f"{BUBBLEWRAP}: 48 differences among 118 members, 70 of them equal "
-        "(1 missing, 1 extra, 1 order, 41 metadata, 1 compression, 2 derived, 1 content)"
+        f"{BUBBLEWRAP}: 48 differences "
+        "(1 missing, 1 extra, 1 order, 41 metadata, 1 compression, 2 derived, 1 content); "
+        "70 of 118 members are equal in every respect"
     )
     assert lines[1] == "  other tool: published with debhelper 13.19, rebuilt with 13.24.2 (seen in 2 places)"
     assert lines[3] == (
@@ -436,7 +439,7 @@ def test_a_comparison_in_words_groups_its_findings_and_bounds_them() -> None:
     side = ComparedSide(name="x", sha256=sha("x"), size=1)
     told = big(many_findings())
     lines = diff_lines(DiffView(published=side, rebuilt=side, told=told, tool_version="1"))
-    assert lines[2].startswith("differs: 10,000 differences among 10,070 members")
+    assert lines[2].startswith("differs: 10,000 differences (")
     assert "  mtime differs in 9,998 members (metadata)" in lines
     assert "    and 9,995 more" in lines
     assert len(lines) < 40
@@ -496,3 +499,31 @@ def test_many_artifacts_share_the_room_for_the_texts_of_diffoscope() -> None:
     page = PageReporter().page(record, {f"diffoscope-{name}.txt": b"x" * 190_000 for name in names})
     assert len(page) < 2_000_000
     assert "characters are left out of the middle" in text_of(page.decode())
+
+
+def told(*kinds: DifferenceClass, causes: tuple[Cause, ...] = ()) -> ArtifactExplanation:
+    return ArtifactExplanation(
+        artifact="x", difference=Side(), members=Count(published=3, rebuilt=3, equal=1),
+        classes=dict.fromkeys(kinds, 2), causes=causes,
+    )  # fmt: skip
+
+
+def test_the_headline_counts_members_and_differences_apart():
+    assert cause_words.summary(told(DifferenceClass.CONTENT, DifferenceClass.METADATA)) == (
+        "4 differences (2 metadata, 2 content); 1 of 3 members are equal in every respect"
+    )
+    assert cause_words.summary(told(DifferenceClass.METADATA)).startswith("the content of every member is equal; 2 ")
+    assert not cause_words.summary(told(DifferenceClass.MISSING)).startswith("the content")
+
+
+def test_two_versions_are_said_before_their_causes():
+    cause = Cause(
+        id="other-version", title="Another version of the package", severity=Severity.BEHAVIOUR, confidence="proved",
+        findings=(0,), evidence=(), fix="Rebuild the other one.", docs="causes/other-version.md",
+    )  # fmt: skip
+    rows = explain_text.artifact_lines(told(DifferenceClass.CONTENT, causes=(cause,)))
+    assert rows[0] == (
+        "These are two versions, so most of what differs is a change of the source; the fixes below are for two builds "
+        "of one version."
+    )
+    assert cause_words.versions(told(DifferenceClass.CONTENT)) == ""
