@@ -1,5 +1,7 @@
 """Fixtures of the integration tests: real engines, archives and servers."""
 
+import signal
+
 from tests.integration.archive_fixtures import (  # noqa: F401 - fixtures are used by name
     archives,
     changed_archives,
@@ -12,3 +14,8 @@ from tests.integration.archive_fixtures import (  # noqa: F401 - fixtures are us
     world,
 )
 from tests.integration.base_root import base_root, base_tar, engine  # noqa: F401 - fixtures are used by name
+
+# A shell starts what it puts into the background with this signal ignored, and children inherit that: then no test
+# could interrupt what it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
