@@ -56,7 +56,8 @@ def _given(context: click.Context, parameter: click.Parameter, value: str | Path
 @click.option("--quiet", is_flag=True, help="One line.")
 @click.option("--excerpt/--no-excerpt", default=True, help="Show the first differing places of a few members.")
 @click.option("--diffoscope/--no-diffoscope", default=False,
-              help="Give members whose content differs to diffoscope, in its container.  [default: no]")
+              help="Give members whose content differs to diffoscope, in its container, for --html and --json. "
+                   "The first use fetches about 20 MB of packages.  [default: no]")
 def diff(published: Path, rebuilt: Path, *, excerpt: bool, diffoscope: bool, **others: object) -> None:
     """Compare PUBLISHED with REBUILT, two files or two folders, member by member and byte by byte.
 
@@ -175,7 +176,7 @@ def _view(published: Path, rebuilt: Path, found: Explained) -> DiffView:
 def _excerpts(found: Explained, limit: int) -> list[Excerpt]:
     """The first differing place of the first few members whose content differs."""
     from rebuilder.findings import DifferenceClass
-    from rebuilder.report.cause_words import place
+    from rebuilder.report.cause_words import briefly, place
     from rebuilder.report.excerpts import excerpt
     from rebuilder.report.text import clip
 
@@ -185,7 +186,8 @@ def _excerpts(found: Explained, limit: int) -> list[Excerpt]:
         for depth in range(len(finding.path) + 1):
             inside = finding.path[depth:]
             if finding.note:
-                note = f"{place(inside)}: {finding.note}" if inside else finding.note
+                words = briefly(finding.note)
+                note = f"{place(inside)}: {words}" if inside else words
                 notes.setdefault(finding.path[:depth], clip(note, 200))
             if finding.kind is DifferenceClass.CONTENT:
                 own.add(finding.path[:depth])
@@ -257,5 +259,5 @@ def _report_lines(report: DiffReport) -> list[str]:
 
     rows = ["", f"{report.tool}: {report.status} after {duration(report.seconds)}"]
     rows += [f"  lacks: {lack}" for lack in report.lacks]
-    rows += ["  its rows are on the page that --html writes"] if report.json_ else []
+    rows += ["  its rows are shown on the page that --html writes, and only there"] if report.json_ else []
     return [clean(row) for row in rows]

@@ -178,6 +178,10 @@ def group_title(kind: DifferenceClass, what: str, count: int) -> str:
     return f"{part} differs in {members}{tail}"
 
 
+#: Fields of a header that are named in a line.
+MAX_FIELDS = 6
+
+
 def side_value(side: Side, *, sized: bool = True) -> str:
     """One side of a finding in short, with its size if ``sized``; empty where there is nothing to show."""
     parts = [side.value] if side.value else []
@@ -197,15 +201,33 @@ def values(finding: Finding) -> str:
     elif finding.kind is DifferenceClass.EXTRA:
         parts = [rebuilt]
     else:
-        parts = [f"published {shown(published)}, rebuilt {shown(rebuilt)}" if published or rebuilt else ""]
+        parts = [f"published {_quoted(finding.published, sized)}, rebuilt {_quoted(finding.rebuilt, sized)}"]
+        parts = parts if published or rebuilt else []
     if finding.offset is not None:
         parts.append(f"first at byte {finding.offset:,}")
     if finding.note:
-        parts.append(finding.note)
+        parts.append(briefly(finding.note))
     if finding.follows:
         more = f" and {len(finding.follows) - 1:,} more" if len(finding.follows) > 1 else ""
         parts.append(f"follows from {place(finding.follows[0])}{more}")
     return "; ".join(part for part in parts if part)
+
+
+def _quoted(side: Side, sized: bool) -> str:
+    """The value in quotes, and after them the size where it tells something."""
+    if not side.value:
+        return shown(side_value(side, sized=sized))
+    told = sized and side.size is not None and f"{side.size} bytes" not in side.value
+    return shown(side.value) + (f" ({side.size:,} bytes)" if told else "")
+
+
+def briefly(note: str) -> str:
+    """A note whose list of fields is long, with the first few of them; JSON has all."""
+    head, colon, names = note.partition(" fields: ")
+    listed = names.split(", ")
+    if not colon or not head.isdigit() or len(listed) <= MAX_FIELDS:
+        return note
+    return f"{head}{colon}{', '.join(listed[:MAX_FIELDS])} and {int(head) - MAX_FIELDS} more"
 
 
 def worst_severity(causes: Sequence[Cause]) -> Severity | None:

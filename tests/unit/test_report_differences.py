@@ -527,3 +527,15 @@ def test_two_versions_are_said_before_their_causes():
         "of one version."
     )
     assert cause_words.versions(told(DifferenceClass.CONTENT)) == ""
+
+
+def test_values_are_quoted_without_their_sizes_and_long_lists_of_fields_are_cut():
+    sides = {"published": Side(value="Size: 60", sha256="0" * 64, size=460), "rebuilt": Side(value="x", size=461)}
+    names = ", ".join(f"f{number}" for number in range(9))
+    finding = Finding(path=("a",), kind=DifferenceClass.METADATA, what="w", note=f"9 fields: {names}", **sides)
+    assert cause_words.values(finding) == (
+        'published "Size: 60" (460 bytes), rebuilt "x" (461 bytes); 9 fields: f0, f1, f2, f3, f4, f5 and 3 more'
+    )
+    same = finding.model_copy(update={"rebuilt": Side(value="x", size=460), "note": ""})
+    assert cause_words.values(same) == 'published "Size: 60", rebuilt "x"'
+    assert cause_words.briefly("near main+0x14, more") == "near main+0x14, more"
