@@ -19,7 +19,7 @@ from rebuilder.model import DiffReport, FileDigest
 from rebuilder.opened import Desk, desk
 from rebuilder.ports import Blobs, Differ, ExplainedArtifact, Pair, Progress
 
-#: JSON of the largest difference that is listed whole (`walk.MAX_FINDINGS`).
+#: JSON of the largest difference that is listed whole (`tally.MAX_FINDINGS`).
 MAX_DIFFERENCE_BYTES = 256 * 1024**2
 
 
