@@ -258,7 +258,7 @@ def mirrors() -> set[bytes]:
 
 def test_fixtures_say_nothing_of_the_machine_that_made_them() -> None:
     words = {platform.release().encode(), str(ROOT).encode() + b"/", *mirrors()}
-    if len(socket.gethostname()) > 3:
+    if re.search(r"^(?=.*\d).{8,}$", socket.gethostname()):  # a name that no fixture has by chance
         words.add(socket.gethostname().encode())
     found = [
         f"{path.relative_to(DATA)}: {word!r}"
