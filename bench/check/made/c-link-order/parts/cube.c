@@ -1,0 +1,4 @@
+int sides_of_cube(int scale)
+{
+	return scale * 4 + 1;
+}

@@ -1,0 +1,1 @@
+const char *const words[] = {"two", "three", "five"};

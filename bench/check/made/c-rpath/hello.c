@@ -1,0 +1,4 @@
+const char *hello(void)
+{
+	return "hello";
+}
