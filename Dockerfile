@@ -6,16 +6,16 @@ ARG BASE
 FROM ${BASE} AS install
 COPY requirements/run.txt /install/run.txt
 COPY .rebuilder/wheelhouse /install/wheels
+# The build backend and what only it needs are in the lock because a checkout is installed with it; they go again.
 RUN python3 -m venv --symlinks /opt/rebuilder \
  && /opt/rebuilder/bin/python -m pip install --no-cache-dir --no-index --find-links /install/wheels \
       --require-hashes --only-binary :all: -r /install/run.txt \
  && /opt/rebuilder/bin/python -m pip install --no-cache-dir --no-index --no-deps /install/wheels/rebuilder-*.whl \
- && /opt/rebuilder/bin/python -m pip uninstall --yes pip setuptools \
+ && /opt/rebuilder/bin/python -m pip uninstall --yes hatchling pathspec pluggy tomlkit trove-classifiers pip \
  && find /opt/rebuilder -name '*.pyc' -delete
 
 FROM ${BASE}
 COPY --from=install /opt/rebuilder /opt/rebuilder
-COPY trust /opt/rebuilder/share/rebuilder/trust
 # The user is not root and in no group that may do more: the socket's group is given at run time (--group-add).
 RUN echo 'rebuilder:x:1000:1000:rebuilder:/var/lib/rebuilder:/usr/sbin/nologin' >> /etc/passwd \
  && echo 'rebuilder:x:1000:' >> /etc/group \

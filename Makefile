@@ -14,7 +14,7 @@ IMAGE ?= rebuilder:local
 ROUNDS ?= 20
 SECONDS ?= 1800
 
-.PHONY: help setup demo test check unit live soak bench image lock fix clean
+.PHONY: help setup demo self test check unit live soak bench image lock fix clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ setup: ## bring what is missing: packages, virtual environment, Docker engine
 demo: ## set-up, then rebuild one published Debian package and check the evidence (DEMO=purl for another)
 	@scripts/setup.sh
 	@$(BIN)/python scripts/demo.py '$(DEMO)'
+
+self: ## is what this checkout makes reproducible: its wheel, its sdist, the toolchain's root filesystem
+	@scripts/setup.sh
+	@$(BIN)/python scripts/self.py
 
 test: ## set-up, then every test
 	@scripts/setup.sh --tests

@@ -22,6 +22,8 @@ from rebuilder.errors import UsageError
 FILE_NAME = "rebuilder.toml"
 CHECKOUT = Path(__file__).resolve().parent.parent
 MAX_CONFIG_BYTES = 1024 * 1024
+#: Table of a checkout's file that says how the project is built (`docs/check-settings.md`): never read here.
+OF_THE_PROJECT = "check"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,17 @@ class SuiteConfig:
     base: tuple[str, ...] = ()
     #: The archive's signed index names a `.buildinfo` for each package, so that inputs are declared.
     buildinfo: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexConfig:
+    """Indexes of language packages in place of those of the host's own pip and npm (`[indexes]`). An address may hold
+    a password."""
+
+    pypi: str = field(default="", repr=False)
+    npm: str = field(default="", repr=False)
+    #: Certificates (PEM) that both are checked by.
+    ca: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +64,7 @@ class Config:
     #: Mirrors by archive; those not named come from the host's own clients.
     archives: dict[str, tuple[str, ...]] = field(default_factory=dict)
     suites: dict[str, SuiteConfig] = field(default_factory=dict)
+    indexes: IndexConfig = field(default_factory=IndexConfig)
     #: OpenPGP keyrings of package maintainers, for the `.dsc`'s own signature.
     maintainer_keyrings: tuple[Path, ...] = ()
     parallel: int = 2
@@ -72,6 +86,7 @@ def load_config(environ: Mapping[str, str] | None = None, *, file: Path | None =
         evidence=tuple(_paths(table, "evidence", base, found)),
         archives={name: _urls(urls, f"archives.{name}", found) for name, urls in _table(table, "archives", found)},
         suites={name: _suite(name, entry, found) for name, entry in _table(table, "suites", found)},
+        indexes=_indexes(table, base, found),
         maintainer_keyrings=tuple(_paths(table, "maintainer_keyrings", base, found)) or _host_keyrings(),
         parallel=_number(table, "parallel", 2, found),
         limits=dict(_limits(table, found)),
@@ -121,7 +136,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(msg) from err
     known = {item.name for item in fields(Config)} - {"file"}
     for key in table:
-        if key not in known:
+        if key not in known and key != OF_THE_PROJECT:
             near = difflib.get_close_matches(key, known, n=1)
             msg = f"{path}: unknown key {key!r}{f'; did you mean {near[0]!r}?' if near else ''}"
             raise UsageError(msg, hint=f"known are {', '.join(sorted(known))}; see docs/configuration.md")
@@ -193,6 +208,22 @@ def _limits(table: dict[str, Any], file: Path | None) -> list[tuple[str, float]]
         if key != "cpus" and not isinstance(value, int):
             raise _wrong(file, f"limits.{key}", "a whole number", value)
     return rows
+
+
+def _indexes(table: dict[str, Any], base: Path, file: Path | None) -> IndexConfig:
+    values: dict[str, str] = {}
+    known = [item.name for item in fields(IndexConfig)]
+    for key, value in _table(table, "indexes", file):
+        if key not in known:
+            raise _wrong(file, "indexes", f"only {', '.join(known)}", key)
+        # What was found is not shown: it may hold a password.
+        if not isinstance(value, str) or not value:
+            raise _wrong(file, f"indexes.{key}", "a string", type(value).__name__)
+        if key != "ca" and not value.startswith(("http://", "https://")):
+            raise _wrong(file, f"indexes.{key}", "a URL that begins with http:// or https://", "another one")
+        values[key] = value
+    ca = (base / values.pop("ca")).absolute() if "ca" in values else None
+    return IndexConfig(**values, ca=ca)
 
 
 def _suite(name: str, entry: object, file: Path | None) -> SuiteConfig:

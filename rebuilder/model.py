@@ -286,6 +286,20 @@ class Step(Value):
 
     argv: tuple[str, ...] = Field(min_length=1)
     cwd: str
+    #: What it does, in a few words, for whoever watches; empty: its argv says so.
+    label: str = ""
+
+
+class RootFile(Value):
+    """A file or symbolic link that one build has in place of the root filesystem's own: owned by root, read-only."""
+
+    path: str = Field(pattern=r"^(?:/[A-Za-z0-9_-][A-Za-z0-9._+-]{0,99}){1,10}$")
+    content: str = ""
+    #: Put behind what the root filesystem's own file holds.
+    append: bool = False
+    executable: bool = False
+    #: Target of a symbolic link; the file is none where this is empty.
+    link: str = ""
 
 
 class BuildPlan(Value):
@@ -306,6 +320,12 @@ class BuildPlan(Value):
     #: So many steps at the start only unpack the source: one of them failing is the source's fault.
     unpack_steps: int = Field(0, ge=0)
     hostname: str = "rebuilder"
+    domainname: str = ""
+    #: ``uid:gid`` of every process of the build.
+    user: str = Field("1000:1000", pattern=r"^[1-9][0-9]{0,6}:[1-9][0-9]{0,6}$")
+    #: Processors it may run on (`0`, `0-1`); empty: all of them.
+    cpuset: str = Field("", pattern=r"^[0-9,-]{0,100}$")
+    files: tuple[RootFile, ...] = ()
     limits: Limits = Limits()
 
 

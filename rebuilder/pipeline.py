@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rebuilder import __version__, evidence
 from rebuilder.attest.bundle import bundle_name, sign_statements
@@ -83,7 +83,7 @@ def verify(target: str, resolve: Callable[[], Resolution], ports: Ports, options
         _endorse(journal, resolution, ports)
         source = _fetch(journal, resolution, ports)
         toolchain, lock = _toolchain(journal, resolution, source, ports, options)
-        built = _sandbox(journal, resolution, source, toolchain, ports, options)
+        built = _sandbox(journal, replace(resolution, lock=lock), source, toolchain, ports, options)
         comparison = _compare(journal, resolution, source, lock, built, ports)
         _explain(journal, comparison, lock, ports, options)
     except Stopped as stop:
@@ -220,7 +220,7 @@ def _compare(
     """Every byte, then the verdict; both from the stored bytes, which are re-hashed as they are read."""
     with journal.stage("compare"):
         subjects = [artifact.file for artifact in resolution.published.artifacts]
-        known = ports.members.known((*source.files, *lock.packages))
+        known = ports.members.known((*source.files, *lock.packages, *lock.language_files))
         self_input, unread = bytewise.find_self_input(subjects, known.places, evidence.opener(ports.blobs))
         comparison = evidence.judge(
             resolution.published.artifacts, built.attempts, resolution.recipe, ports.blobs, self_input

@@ -27,6 +27,7 @@ from rebuilder.model import (
     Located,
     Published,
     Record,
+    RootFile,
     RootImage,
     SignatureCheck,
     Signer,
@@ -123,9 +124,10 @@ class Tmpfs:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One container: what runs in it and what it may do. There is no way to ask for a network."""
+    """One container: what runs in it and what it may do. Only ``fetch`` may ask for a network, and nothing of a
+    package runs there. ``ValueError`` for any other that does."""
 
-    purpose: Literal["build", "materialise", "solve", "diffoscope"]
+    purpose: Literal["build", "materialise", "solve", "diffoscope", "fetch"]
     run_id: str
     root_sha256: str
     argv: tuple[str, ...]
@@ -133,15 +135,28 @@ class Job:
     user: str
     cwd: str = "/"
     hostname: str = "rebuilder"
+    domainname: str = ""
     read_only: bool = True
+    #: ``host`` where the index or the proxy of the host's own clients is on its loopback interface.
+    network: Literal["none", "bridge", "host"] = "none"
+    #: In place of the root filesystem's own files.
+    files: tuple[RootFile, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     #: Only ``materialise`` needs any (chroot, chown, mknod).
     capabilities: tuple[str, ...] = ()
     memory_bytes: int = 4 * 1024**3
     cpus: float = 2.0
+    #: Processors it may run on (`0`, `0-1`); empty: all of them.
+    cpuset: str = ""
     pids: int = 2048
     seconds: float = 3600.0
     keep: bool = False
+
+    def __post_init__(self) -> None:
+        """Hold the promise on networks."""
+        if self.network != "none" and self.purpose != "fetch":
+            msg = f"a container for {self.purpose!r} must have no network"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, kw_only=True)

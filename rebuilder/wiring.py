@@ -14,18 +14,21 @@ from rebuilder.pipeline import Ports, build_kinds
 from rebuilder.ports import Progress, Signing
 
 if TYPE_CHECKING:
+    from rebuilder.checking import CheckPorts
     from rebuilder.endorse.debian import DebianEndorser
     from rebuilder.explain.diffoscope import ContainerDiffer
     from rebuilder.explaining import StoredExplainer
     from rebuilder.fetch.http import MirrorFetcher
     from rebuilder.lock import ToolchainLock
-    from rebuilder.model import RootImage
+    from rebuilder.model import Limits, RootImage
     from rebuilder.ports import Resolution
     from rebuilder.resolve.debian import Debian
     from rebuilder.resolve.debian_suites import DebianSettings
+    from rebuilder.resolve.projects import Projects
     from rebuilder.sandbox.docker import DockerEngine
     from rebuilder.sign.file import FileSigner
     from rebuilder.store.blobs import BlobStore
+    from rebuilder.toolchain.languages import LanguagePackages
     from rebuilder.toolchain.locks import DebianToolchains
 
 DIFFOSCOPE_SUITE = "trixie"
@@ -54,8 +57,10 @@ class Workshop:
     ecosystem: Debian
     toolchains: DebianToolchains
 
-    def ports(self, signing: Signing | None) -> Ports:
-        """The ports of ``verify``."""
+    def ports(self, signing: Signing | None, projects: Projects | None = None, *, relock: bool = False) -> Ports:
+        """The ports of ``verify``: of a Debian package, or with ``projects`` of any other project. ``relock``: its
+        toolchain is solved anew."""
+        from rebuilder import project_inputs
         from rebuilder.explain.sideways import blocks
         from rebuilder.log.lines import LineLog
         from rebuilder.report.reporter import PageReporter
@@ -64,11 +69,11 @@ class Workshop:
         from rebuilder.store.runs import RunStore, new_run_id
 
         return Ports(
-            ecosystem=self.ecosystem,
+            ecosystem=projects or self.ecosystem,
             fetcher=self.fetcher,
             blobs=self.blobs,
             members=MemberIndex(self.config.state, self.blobs),
-            toolchains=self.toolchains,
+            toolchains=project_inputs.toolchains(self, fresh=relock) if projects else self.toolchains,
             builder=ContainerBuilder(self.engine, self.blobs, self.progress, self.clock),
             explainer=self.explainer(),
             signing=signing,
@@ -95,6 +100,10 @@ class Workshop:
 
     def solve(self, recipe: Path, *, want: tuple[str, ...], buildinfo: Path | None) -> ToolchainLock:
         """A new lock for a recipe, from today's indexes. Raises as ``Toolchains.solve``."""
+        from rebuilder import project_inputs
+
+        if project_inputs.is_project_recipe(recipe):
+            return project_inputs.solve(self, recipe, given=bool(want or buildinfo))
         resolution = self.ecosystem.resolve(str(recipe))
         self.ecosystem.endorse(resolution)
         resolution = self.ecosystem.today(resolution)
@@ -149,6 +158,52 @@ class Workshop:
             msg = f"the signed indexes this lock came from are not in the store: {', '.join(missing)}"
             raise UsageError(msg, hint="run `rebuilder lock --relock` first, or publish them as evidence")
         return replace_streamed(target, pack(lock, self.blobs))
+
+    def check_ports(self, limits: Limits, *, fresh: bool) -> CheckPorts:
+        """The ports of ``check``; ``fresh``: solve its toolchain anew."""
+        from rebuilder.check_inputs import BackendHooks, DailyToolchain, ProjectPackages
+        from rebuilder.checking import CheckPorts
+        from rebuilder.sandbox import texts
+        from rebuilder.sandbox.build import ContainerBuilder
+        from rebuilder.store.runs import new_run_id
+
+        def run_id() -> str:
+            return new_run_id(self.clock.now())
+
+        def solve(suite: str, relations: tuple[str, ...]) -> ToolchainLock:
+            return self.toolchains.solve_tool(suite, self.ecosystem.suite_indexes(suite), relations)
+
+        builder = ContainerBuilder(self.engine, self.blobs, self.progress, self.clock)
+        languages = self.languages()
+        return CheckPorts(
+            blobs=self.blobs,
+            builder=builder,
+            progress=self.progress,
+            clock=self.clock,
+            toolchain=DailyToolchain(
+                folder=self.config.state / "check", solve=solve, materialise=self.toolchains.materialise, fresh=fresh
+            ),
+            dependencies=ProjectPackages(languages=languages, new_run_id=run_id, fresh=fresh),
+            npm_cache=languages.npm_cache,
+            hooks=BackendHooks(
+                builder=builder, blobs=self.blobs, limits=limits, script=texts.backend_hooks(), new_run_id=run_id
+            ),
+            probe=texts.probe(),
+            new_run_id=run_id,
+        )
+
+    def languages(self) -> LanguagePackages:
+        """Packages of Python's and npm's indexes, as the host's own clients are configured."""
+        import os
+
+        from rebuilder.fetch.host_clients import Chosen, HostClients
+        from rebuilder.toolchain.languages import LanguagePackages
+        from rebuilder.toolchain.languages_memory import RememberedPackages
+
+        named = self.config.indexes
+        memory = RememberedPackages(self.config.state / "languages", self.clock)
+        clients = HostClients(Chosen(pypi=named.pypi, npm=named.npm, ca=named.ca), os.environ)
+        return LanguagePackages(self.engine, self.blobs, self.progress, clients, memory)
 
     def explainer(self) -> StoredExplainer:
         """Every difference between two blobs, and why."""

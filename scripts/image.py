@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import docker
@@ -103,17 +102,10 @@ def fill_wheelhouse(python: str) -> None:
          *platforms, f"--dest={WHEELHOUSE}", "--requirement", str(ROOT / "requirements" / "run.txt")],
         check=True,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch:
-        # A copy: setuptools writes beside what it builds, and would take up what an earlier build left there.
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy2(ROOT / name, scratch)
-        shutil.copytree(
-            ROOT / "rebuilder", Path(scratch) / "rebuilder", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        subprocess.run(
-            [*pip, "wheel", "--no-deps", "--no-index", "--no-build-isolation", f"--wheel-dir={WHEELHOUSE}", scratch],
-            check=True, env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"},
-        )  # fmt: skip
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-index", "--no-build-isolation", f"--wheel-dir={WHEELHOUSE}", str(ROOT)],
+        check=True,
+    )
 
 
 def build(client: docker.DockerClient, base: str, tag: str) -> str:

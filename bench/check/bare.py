@@ -30,7 +30,12 @@ _PACK = (
     "pack() { tar --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner "
     '--mode=go=rX,u+rw,a-s -cf "$@"; }\n'
 )
-_INSTALL = "PREFIX=/usr prefix=/usr && pack out/install.tar -C stage ."
+_INSTALLED = "pack out/install.tar -C stage ."
+#: Patches go in before the clock is faked: dpkg-source sets times of what it patches, and libfaketime gets them wrong.
+_DEBIAN = (
+    "chmod +x debian/rules && env -u LD_PRELOAD dpkg-source --before-build . && "
+    "dpkg-buildpackage -us -uc -b && mv ../*.deb out/"
+)
 _NEW = (
     "find . -type f | LC_ALL=C sort > ../before && {} && find . -type f ! -name '*.o' | LC_ALL=C sort "
     "| LC_ALL=C comm -13 ../before - > ../new && pack out/made.tar -T ../new"
@@ -43,11 +48,13 @@ class Bench:
 
     tools: Path
 
-    def run(self, tree: Path, script: str, *, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, tree: Path, script: str, *, options: tuple[str, ...] = (), image: str = IMAGE
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run a script as root in a new container: the project is in `/in`, the backends are in `/tools`."""
         argv = (*NICE, "docker", "run", "--rm", "--network=none", "--memory=3g", "--pids-limit=2000",
                 "--tmpfs=/build:exec,mode=1777,size=2g", "--tmpfs=/tmp:exec,mode=1777,size=1g",
-                f"--volume={tree}:/in:ro", f"--volume={self.tools}:/tools:ro", *options, IMAGE,
+                f"--volume={tree}:/in:ro", f"--volume={self.tools}:/tools:ro", *options, image,
                 "timeout", "--signal=KILL", str(TIME_LIMIT), "sh", "-c", script)  # fmt: skip
         return subprocess.run(argv, capture_output=True, check=False)
 
@@ -71,7 +78,7 @@ def command(tree: Path) -> str:
         argv = tomllib.loads((tree / "rebuilder.toml").read_text())["check"]["build"][0]
         return f"rmdir out && {' '.join(argv)}"
     if "debian" in names:
-        return "chmod +x debian/rules && env -u LD_PRELOAD dpkg-source --before-build . && dpkg-buildpackage -us -uc -b && mv ../*.deb out/"
+        return _DEBIAN
     if "pyproject.toml" in names:
         return "PYTHONPATH=/tools python3 -m build --no-isolation --skip-dependency-check --outdir out ."
     if "package.json" in names:
@@ -81,21 +88,21 @@ def command(tree: Path) -> str:
 
 def _compiled(tree: Path, names: set[str]) -> str:
     if "Cargo.toml" in names:
-        return "cargo build --release --offline && find target/release -maxdepth 1 -type f ! -name '.*' ! -name '*.d' " \
-            "-exec cp {} out/ ';'"  # fmt: skip
+        made = "find target/release -maxdepth 1 -type f ! -name '.*' ! -name '*.d' -exec cp {} out/ ';'"
+        return f"cargo build --release --offline && {made}"
     if "go.mod" in names:
         return "GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go build -o out/ ./..."
     if "meson.build" in names:
-        return f"meson setup b --prefix=/usr && meson compile -C b && DESTDIR=$PWD/stage meson install -C b && : {_INSTALL}"
+        build = "meson setup b --prefix=/usr && meson compile -C b"
+        return f"{build} && DESTDIR=$PWD/stage meson install -C b && {_INSTALLED}"
     if "CMakeLists.txt" in names:
-        return "cmake -S . -B b -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr && cmake --build b && " \
-            f"DESTDIR=$PWD/stage cmake --install b && : {_INSTALL}"  # fmt: skip
+        build = "cmake -S . -B b -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr && cmake --build b"
+        return f"{build} && DESTDIR=$PWD/stage cmake --install b && {_INSTALLED}"
     if "configure" in names:
-        return f"./configure --prefix=/usr && make && make install DESTDIR=$PWD/stage && : {_INSTALL}"
-    makefile = next(tree / name for name in ("GNUmakefile", "Makefile") if name in names)
-    texts = makefile.read_text() + ((tree / "Makefile.def").read_text() if "Makefile.def" in names else "")
-    if "\ninstall:" in texts:
-        return f"make && make install DESTDIR=$PWD/stage {_INSTALL}"
+        return f"./configure --prefix=/usr && make && make install DESTDIR=$PWD/stage && {_INSTALLED}"
+    makefiles = [tree / name for name in ("GNUmakefile", "Makefile", "Makefile.def") if name in names]
+    if any("\ninstall:" in path.read_text() for path in makefiles):
+        return f"make && make install DESTDIR=$PWD/stage PREFIX=/usr prefix=/usr && {_INSTALLED}"
     return _NEW.format("make")
 
 
@@ -106,8 +113,9 @@ def _image(cache: Path) -> None:
     lists.write_text(debian_sources("trixie"))
     with packed.open("wb") as tar:
         argv = [*NICE, "mmdebstrap", "--variant=apt", f"--include={','.join(_PACKAGES.split())}",
-                "--dpkgopt=path-exclude=/usr/share/doc/*", f"--customize-hook={_LOCALES}", "trixie", "-", str(lists)]
-        ended = subprocess.run(argv, stdout=tar, stderr=subprocess.PIPE, check=False)  # fmt: skip
+                "--dpkgopt=path-exclude=/usr/share/doc/*", f"--customize-hook={_LOCALES}", "trixie", "-",
+                str(lists)]  # fmt: skip
+        ended = subprocess.run(argv, stdout=tar, stderr=subprocess.PIPE, check=False)
     if ended.returncode != 0:
         sys.exit(f"mmdebstrap made no image of trixie:\n{ended.stderr.decode(errors='replace')[-2000:]}")
     must("docker", "import", str(packed), IMAGE)

@@ -2,14 +2,13 @@
 
     .venv/bin/python bench/check/double.py [--only TEXT] [--cache FOLDER] [--each]
 
-Every project is built plainly, plainly again, with all variations but those of its label, and once with each variation of
-its label alone. `--each` also builds it with every single variation. Exit status 1 if a label is wrong.
+Every project is built plainly, plainly again, with all variations but those of its label, and once with each variation
+of its label alone. `--each` also builds it with every single variation. Exit status 1 if a label is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import random
 import shlex
 import subprocess
@@ -19,17 +18,16 @@ from io import BytesIO
 from pathlib import Path
 
 from bare import Bench, bench, command
-from prepare import CACHE, Label, labels, prepare
+from prepare import CACHE, COMMITTED, Label, labels, prepare
 
 NAMES = (
     "path", "home", "user", "umask", "locale", "timezone", "host", "environment", "exec-path", "shell", "cpu", "jobs",
     "kernel", "clock", "order", "times", "tmpdir", "hash-seed",
 )  # fmt: skip
-_EPOCH = "1709640000"
 _PLAIN = {
     "HOME": "/build/home", "USER": "builder", "LOGNAME": "builder", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC",
     "TMPDIR": "/build/tmp", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0", "PERL_PERTURB_KEYS": "0",
-    "SOURCE_DATE_EPOCH": _EPOCH, "SHELL": "/bin/sh", "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "SOURCE_DATE_EPOCH": str(COMMITTED), "SHELL": "/bin/sh", "PATH": "/usr/local/bin:/usr/bin:/bin",
     "TREE": "/build/work/project", "WHO": "1000", "MASK": "0022",
 }  # fmt: skip
 _VARIED = {
@@ -42,8 +40,7 @@ _VARIED = {
     "environment": {"REBUILDER_CHECK_MARKER": "mkqzxw"},
     "exec-path": {"PATH": "/usr/local/bin:/usr/bin:/bin:/build/pqzxw/bin"},
     "jobs": {"MAKEFLAGS": "-j3", "CMAKE_BUILD_PARALLEL_LEVEL": "3", "DEB_BUILD_OPTIONS": "parallel=3"},
-    "clock": {"LD_PRELOAD": "/usr/$LIB/faketime/libfaketime.so.1", "FAKETIME": "+500d", "NO_FAKE_STAT": "1",
-              "FAKETIME_DONT_FAKE_MONOTONIC": "1"},
+    "clock": {"LD_PRELOAD": "/usr/$LIB/faketime/libfaketime.so.1", "FAKETIME": "+500d", "NO_FAKE_STAT": "1"},
     "tmpdir": {"TMPDIR": "/build/tqzxw/scratch"},
     "hash-seed": {"PYTHONHASHSEED": "77", "PERL_HASH_SEED": "77"},
 }
@@ -98,7 +95,7 @@ def _tar(tree: Path, shuffled: bool, timed: bool) -> bytes:
             member.uid = member.gid = 0
             member.uname = member.gname = ""
             # As a checkout gives them: after the commit, and each its own.
-            member.mtime = int(_EPOCH) + (chance.randrange(3600, 20000000) if timed else 0)
+            member.mtime = COMMITTED + (chance.randrange(3600, 20000000) if timed else 0)
             with (tree / name).open("rb") as content:
                 archive.addfile(member, content)
     return stream.getvalue()
@@ -127,6 +124,7 @@ def wrong(work: Bench, label: Label, tree: Path, *, each: bool) -> list[str]:
 
 
 def main() -> None:
+    """Each project, one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--only", default="")

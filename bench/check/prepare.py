@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/check/prepare.py [--cache FOLDER] [--only TEXT] [--pin]
 
-Foreign sources are fetched by pip's, npm's and apt's own clients and held against `sources.toml`; nothing of theirs runs.
-What is there and was made of the same files is kept.
+Foreign sources are fetched by pip's, npm's and apt's own clients and held against `sources.toml`; nothing of theirs
+runs. What is there and was made of the same files is kept.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import fetch  # noqa: E402
 #: The fetcher is that of the other corpus; only its list is another.
 fetch.SOURCES = HERE / "sources.toml"
 CACHE = HERE.parent.parent / ".rebuilder" / "check-corpus"
-#: Of every commit; SOURCE_DATE_EPOCH of the builds.
-COMMITTED = "2024-03-05T12:00:00+00:00"
+#: Of every commit, and so SOURCE_DATE_EPOCH of the builds: 2024-03-05 12:00 UTC.
+COMMITTED = 1709640000
 #: The file that a hook lies in, and what names the backend that it stands before.
 _HOOK_FILE, _FLIT = "make_build.py", "flit_core.buildapi"
 _LARGEST = 64 << 20
@@ -167,7 +167,7 @@ def _package(content: bytes, wanted: dict[str, Any]) -> bytes:
 def _repository(folder: Path, tree: dict[str, tuple[int, bytes]]) -> Path:
     """One commit with these files; kept where it was made of the same ones."""
     stamp = folder.with_name(f"{folder.name}.made-of")
-    whole = hashlib.sha256(COMMITTED.encode())
+    whole = hashlib.sha256(str(COMMITTED).encode())
     for name, (mode, content) in sorted(tree.items()):
         whole.update(f"{name}\0{mode:o}\0{len(content)}\0".encode() + content)
     if folder.is_dir() and stamp.is_file() and stamp.read_text() == whole.hexdigest():
@@ -185,7 +185,7 @@ def _commit(tree: dict[str, tuple[int, bytes]]) -> bytes:
     """The stream of `git fast-import`: no file of a source is an attribute, a filter or a hook on the way in."""
     stream = io.BytesIO()
     message, who = b"As it was released", "Corpus <corpus@example.org>"
-    stream.write(f"commit refs/heads/main\ncommitter {who} {_seconds()} +0000\n".encode())
+    stream.write(f"commit refs/heads/main\ncommitter {who} {COMMITTED} +0000\n".encode())
     stream.write(b"data %d\n%s\n" % (len(message), message))
     for name, (mode, content) in sorted(tree.items()):
         quoted = json.dumps(name, ensure_ascii=False)
@@ -194,18 +194,13 @@ def _commit(tree: dict[str, tuple[int, bytes]]) -> bytes:
     return stream.getvalue()
 
 
-def _seconds() -> int:
-    from datetime import datetime
-
-    return int(datetime.fromisoformat(COMMITTED).timestamp())
-
-
 def _git(folder: Path, *arguments: str, given: bytes = b"") -> None:
     closed = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_COUNT": "0"}
     argv = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false", "-C", str(folder), *arguments]
     ended = subprocess.run(argv, input=given, env=os.environ | closed, capture_output=True, check=False)
     if ended.returncode != 0:
-        sys.exit(f"git {arguments[0]} in {folder} ended with {ended.returncode}\n{ended.stderr.decode(errors='replace')}")
+        words = ended.stderr.decode(errors="replace")
+        sys.exit(f"git {arguments[0]} in {folder} ended with {ended.returncode}\n{words}")
 
 
 def main() -> None:

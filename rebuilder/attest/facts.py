@@ -12,6 +12,7 @@ from packageurl import PackageURL
 
 from rebuilder.attest.uris import STATEMENT
 from rebuilder.errors import IntegrityError
+from rebuilder.lock import LanguagePackage
 from rebuilder.model import (
     Artifact,
     ArtifactComparison,
@@ -35,6 +36,8 @@ class Run:
     recipe: Recipe | None
     published: Published
     signer: Signer
+    #: Packages of languages that the lock names.
+    languages: tuple[LanguagePackage, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,14 @@ def statement(subject: FileDigest, predicate_type: str, predicate: Json) -> Json
 def descriptor(file: FileDigest, **more: object) -> Json:
     """An in-toto ResourceDescriptor of a file, with its size as an annotation."""
     return {"name": file.name, "digest": {"sha256": file.sha256}, "annotations": {"size": file.size}, **more}
+
+
+def language(package: LanguagePackage) -> Json:
+    """A descriptor of one package of a language, named by its purl: two may have one file name."""
+    scope, _, name = package.name.rpartition("/")
+    purl = PackageURL(type=package.system, namespace=scope or None, name=name, version=package.version).to_string()
+    size = {"file": package.file, "size": package.size}
+    return {"name": purl, "uri": purl, "digest": {"sha256": package.sha256}, "annotations": size}
 
 
 def version(run: Run) -> Json:

@@ -9,6 +9,7 @@ from rebuilder.attest.facts import (
     descriptor,
     diff_reports,
     inputs,
+    language,
     resource_uri,
     statement,
     toolchain,
@@ -81,6 +82,7 @@ def _dependencies(run: Run, made: Made) -> list[Json]:
         },
         descriptor(first, uri=record.source.uri),
         *(descriptor(file) for file in others),
+        *(language(package) for package in run.languages),
     ]
 
 

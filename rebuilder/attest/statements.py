@@ -23,10 +23,12 @@ from rebuilder.attest.pins import Role
 from rebuilder.attest.provenance import provenance
 from rebuilder.attest.summary import summary
 from rebuilder.errors import IntegrityError
+from rebuilder.lock import LanguagePackage, ToolchainLock
 from rebuilder.model import Artifact, ArtifactComparison, EndorsementResult, FileDigest, Record, Verdict
-from rebuilder.recipe import Recipe
+from rebuilder.recipe import ProjectRecipe, Recipe
 
 _NORMALISER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[1-9][0-9]*")
+LOCK_NAME = "toolchain.lock.json"
 Kind = Literal["provenance", "summary", "outcome"]
 _STOPPED = (Verdict.REFUSED, Verdict.UNAVAILABLE, Verdict.BUILD_FAILED)
 
@@ -63,7 +65,13 @@ def statements_for(record: Record, recipe: Recipe | None, files: Mapping[str, by
     if record.signer is None:
         msg = "expected the identity of the signer in the record, found none"
         raise IntegrityError(msg, hint="this is a fault of ours; nothing was signed")
-    run = facts.Run(record=record, recipe=recipe, published=record.published, signer=record.signer)
+    run = facts.Run(
+        record=record,
+        recipe=recipe,
+        published=record.published,
+        signer=record.signer,
+        languages=_languages(recipe, files),
+    )
     if record.comparison is None:
         if record.verdict not in _STOPPED:
             msg = "a run without comparison to be refused, unavailable or failed"
@@ -78,12 +86,19 @@ def statements_for(record: Record, recipe: Recipe | None, files: Mapping[str, by
 
 def _hold_files(record: Record, files: Mapping[str, bytes]) -> None:
     expected = {"recipe.toml": record.recipe_sha256}
-    expected["toolchain.lock.json"] = record.toolchain.lock_sha256 if record.toolchain is not None else None
+    expected[LOCK_NAME] = record.toolchain.lock_sha256 if record.toolchain is not None else None
     for name, sha256 in expected.items():
         found = hashlib.sha256(files[name]).hexdigest() if name in files else "no such file"
         if sha256 is not None and found != sha256:
             msg = f"{name} to have sha256 {sha256}, as recorded"
             raise _contradiction(msg, found)
+
+
+def _languages(recipe: Recipe | None, files: Mapping[str, bytes]) -> tuple[LanguagePackage, ...]:
+    """Those of the lock, whose digest was held against the record before; no other recipe has any."""
+    if not isinstance(recipe, ProjectRecipe) or LOCK_NAME not in files:
+        return ()
+    return ToolchainLock.model_validate_json(files[LOCK_NAME]).languages
 
 
 def _pairs(

@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": ("rebuilder.cli.verify", "Rebuild a published artifact and compare every byte."),
     "init": ("rebuilder.cli.recipe", "Write a recipe for what a purl names."),
     "lock": ("rebuilder.cli.recipe", "Record the exact toolchain of a recipe."),
+    "check": ("rebuilder.cli.check", "Check a project before tagging: which variation breaks its build, where, why."),
     "diff": ("rebuilder.cli.diff", "Compare any two files or folders: every difference, and why."),
     "show": ("rebuilder.cli.show", "Show a run, or all runs of an artifact's sha256."),
     "explain": ("rebuilder.cli.explain", "Say why a run differs; prove it by a rebuild with the fix."),

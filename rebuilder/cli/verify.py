@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,29 @@ from rebuilder.errors import RebuilderError, UsageError
 if TYPE_CHECKING:
     from rebuilder.model import Record
     from rebuilder.ports import Resolution
+    from rebuilder.resolve.projects import Projects
     from rebuilder.wiring import Workshop
 
 DEFAULT_SUITE = "trixie"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is to be verified."""
+
+    target: str
+    source: Path | None
+    artifacts: tuple[Path, ...]
+
+
 @click.command()
-@click.argument("target", required=False, default="")
+@click.argument("words", nargs=-1, metavar="[TARGET]")
 @click.option("--source", type=click.Path(exists=True, path_type=Path),
-              help="A source tree or .dsc at hand, in place of TARGET.")
-@click.option("--artifact", "artifacts", type=_FILE, multiple=True, help="With --source: the file it should give.")
+              help="A project, a Debian source tree or a .dsc at hand, in place of TARGET; or the clone that has the "
+                   "commit of a recipe.")
+@click.option("--artifact", "artifacts", type=_FILE, multiple=True,
+              help="With --source: a file it should give; more may follow (dist/*).")
 @click.option("--suite", help="With --source: where the toolchain comes from.  [default: " + DEFAULT_SUITE + "]")
 @click.option("--buildinfo", type=_FILE, help="The publisher's .buildinfo: its toolchain, path and environment.")
 @click.option("--pack", type=_FILE, help="A toolchain made by `lock --pack`, for when mirrors have dropped it.")
@@ -35,7 +48,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--no-sign", is_flag=True, help="Sign nothing: for a look before keys exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record (run.json) on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress; one line with the verdict.")
-def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **options: object) -> None:
+def verify(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, ...], **options: object) -> None:
     """Rebuild TARGET in a sealed container, compare every byte, sign what came out.
 
     TARGET is a package URL, whose newest version is taken unless it names one, or the path of a
@@ -47,6 +60,10 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **opti
       rebuilder verify 'pkg:deb/debian/less?distro=trixie'
       rebuilder verify recipes/deb/debian/less/668-1/recipe.toml
       rebuilder verify --source less-668/ --artifact less_668-1_amd64.deb
+      rebuilder verify --source . --artifact dist/*
+      rebuilder verify recipes/pypi/demo/1.0/recipe.toml --source .
+
+    A folder in a Git repository stands for the commit that is checked out: what is not committed is not built.
 
     The exit code is the verdict's: 0 reproduced, anything else not; `rebuilder --help` lists them.
     """
@@ -54,21 +71,26 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **opti
     from rebuilder.cli.progress import shown
     from rebuilder.cli.publish import renew_index
     from rebuilder.ports import Options
+    from rebuilder.project_inputs import projects
     from rebuilder.store.durable import in_use
     from rebuilder.store.publish import Site
     from rebuilder.wiring import unlocked_signer, workshop
 
+    target, artifacts = _words(words, source, artifacts)
     _check_usage(target, source, artifacts, options)
+    project = _is_project(target, source, artifacts, options)
     config = load_config()
     quiet = bool(options["quiet"]) or bool(options["as_json"])
     # Before anything moves on the screen: it may have to ask for a passphrase.
     signing = None if options["no_sign"] else unlocked_signer(config, ask_passphrase)
     with in_use(config.state), shown(quiet=quiet) as progress:
         shop = workshop(config, progress, offline=bool(options["offline"]))
-        ports = shop.ports(signing)
+        own = projects(shop) if project else None
+        ports = shop.ports(signing, own, relock=bool(options["relock"]))
         shop.engine.version()
         shop.sweep()
-        resolve = _resolver(shop, target, source, artifacts, options)
+        asked = _Asked(target=target, source=source, artifacts=artifacts)
+        resolve = _resolver(shop, own, asked, options)
         from rebuilder.pipeline import verify as run
 
         record = run(
@@ -93,12 +115,13 @@ def verify(target: str, source: Path | None, artifacts: tuple[Path, ...], **opti
 
 def _check_usage(target: str, source: Path | None, artifacts: tuple[Path, ...], options: dict[str, object]) -> None:
     """``UsageError`` for what can be seen to be wrong before anything is asked, opened or started."""
-    if bool(target) == bool(source):
+    recipe = bool(target) and not target.startswith("pkg:")
+    if bool(target) == bool(source) and not recipe:
         msg = "expected either a TARGET or --source with --artifact, found " + ("both" if target else "neither")
         raise UsageError(msg, hint="for example: rebuilder verify 'pkg:deb/debian/less?distro=trixie'")
-    if bool(source) != bool(artifacts):
+    if bool(source) != bool(artifacts) and not recipe:
         msg = f"expected --source and --artifact together, found only {'--source' if source else '--artifact'}"
-        raise UsageError(msg, hint="for example: rebuilder verify --source DIR --artifact FILE.deb")
+        raise UsageError(msg, hint="for example: rebuilder verify --source DIR --artifact FILE")
     if target and options["suite"]:
         msg = f"expected --suite only with --source, found it with {target!r}"
         raise UsageError(msg, hint="a purl names its suite itself (?distro=...), a recipe in its table [toolchain]")
@@ -114,7 +137,7 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         msg = f"expected a package URL or the path of a recipe, found the folder {str(path)!r}"
         inside = path / "recipe.toml"
-        other = "for a source tree: rebuilder verify --source DIR --artifact FILE.deb"
+        other = "for a project or a source tree: rebuilder verify --source DIR --artifact FILE"
         raise UsageError(msg, hint=f"rebuilder verify {inside}" if inside.is_file() else other)
     if not path.exists():
         msg = f"expected a package URL or the path of a recipe, found {str(path)!r}, which is neither"
@@ -122,12 +145,48 @@ def _check_path(path: Path) -> None:
         raise UsageError(msg, hint=hint)
 
 
+def _words(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
+    """The target, and all artifacts: a shell makes several words of `--artifact dist/*`. ``UsageError`` for a word
+    too many, and for a file that is not there."""
+    first = words[0] if words else ""
+    if len(words) > 1 and not artifacts:
+        msg = f"expected one TARGET, found {len(words)}: {', '.join(words)[:200]}"
+        raise UsageError(msg, hint="each is verified by a run of its own")
+    if not (artifacts and source) or first.startswith("pkg:") or first.endswith(".toml"):
+        target, others = first, words[1:]
+    else:
+        target, others = "", words
+    missing = [word for word in others if not Path(word).is_file()]
+    if missing:
+        msg = f"expected files after --artifact, found {missing[0]!r}, which is none"
+        raise UsageError(msg)
+    return target, (*artifacts, *map(Path, others))
+
+
+def _is_project(
+    target: str, source: Path | None, artifacts: tuple[Path, ...], options: dict[str, object]
+) -> bool:
+    """Whether it is a project that is no Debian package. ``UsageError`` for options that only the other can have."""
+    from rebuilder.project_inputs import is_project_recipe
+
+    if target:
+        project = not target.startswith("pkg:") and is_project_recipe(Path(target))
+        if not project and (source or artifacts):
+            msg = f"expected --source and --artifact with the recipe of a project, found them with {target!r}"
+            raise UsageError(msg, hint="everything that the recipe of a Debian package needs is fetched by digest")
+    elif source is not None and not source.is_dir() and not source.name.endswith(".dsc"):
+        msg = f"expected --source to be the folder of a project, a Debian source tree or a .dsc, found {str(source)!r}"
+        raise UsageError(msg, hint="unpack an archive first, and name its folder")
+    else:
+        project = source is not None and source.is_dir() and not (source / "debian" / "changelog").is_file()
+    if project and options["buildinfo"]:
+        msg = "expected --buildinfo only for a Debian package, found it for a project"
+        raise UsageError(msg, hint="a recipe and its lock say what a project is built with: check DIR --write-recipe")
+    return project
+
+
 def _resolver(
-    shop: Workshop,
-    target: str,
-    source: Path | None,
-    artifacts: tuple[Path, ...],
-    options: dict[str, object],
+    shop: Workshop, own: Projects | None, asked: _Asked, options: dict[str, object]
 ) -> Callable[[], Resolution]:
     """What the pipeline calls first: the target resolved, with a given `.buildinfo` or pack taken into account."""
 
@@ -135,10 +194,15 @@ def _resolver(
         pack = options["pack"]
         # First, for it also holds the signed indexes that a recipe pins.
         packed = shop.unpack(pack) if isinstance(pack, Path) else None
-        if source is not None:
-            resolution = shop.ecosystem.local(source, artifacts, str(options["suite"] or DEFAULT_SUITE))
+        suite = str(options["suite"] or "")
+        if own is not None and asked.target:
+            resolution = own.resolve(asked.target, source=asked.source, artifacts=asked.artifacts)
+        elif own is not None and asked.source is not None:
+            resolution = own.local(asked.source, asked.artifacts, suite)
+        elif asked.source is not None:
+            resolution = shop.ecosystem.local(asked.source, asked.artifacts, suite or DEFAULT_SUITE)
         else:
-            resolution = shop.ecosystem.resolve(target)
+            resolution = shop.ecosystem.resolve(asked.target)
         if packed is not None:
             resolution = shop.with_lock(resolution, packed)
         if isinstance(buildinfo := options["buildinfo"], Path):

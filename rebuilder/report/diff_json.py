@@ -1,6 +1,6 @@
-"""What ``rebuilder diff --json`` prints, and the schemas of that and of ``difference-<artifact>.json``.
+"""What ``rebuilder diff --json`` prints, and the schemas of that, of ``difference-<artifact>.json`` and ``check.json``.
 
-``python -m rebuilder.report.diff_json difference`` (or ``diff``) writes the schema that is committed.
+``python -m rebuilder.report.diff_json difference`` (or ``diff``, ``check``) writes the schema that is committed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rebuilder.check.model import CheckReport
 from rebuilder.findings import ArtifactExplanation, Difference, Digest
 from rebuilder.model import DiffReport
 from rebuilder.report.diff_page import ComparedSide, DiffView
@@ -46,6 +47,7 @@ class DiffOutput(BaseModel):
 SCHEMAS: dict[str, tuple[str, type[BaseModel]]] = {
     "difference": ("urn:rebuilder:schema:difference:v1", Difference),
     "diff": ("urn:rebuilder:schema:diff:v1", DiffOutput),
+    "check": ("urn:rebuilder:schema:check:v1", CheckReport),
 }
 
 

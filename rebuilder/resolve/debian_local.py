@@ -17,7 +17,7 @@ from rebuilder.resolve.debian_lists import Paragraph, binary_only_suffix, source
 from rebuilder.resolve.debian_recipe import ECOSYSTEM, recipe_file
 from rebuilder.resolve.debian_source import DSC_LIMIT, parse_dsc
 from rebuilder.resolve.debian_target import NAME, SOURCE, VERSION, purl_of
-from rebuilder.resolve.tree_tar import read_file, tree_tar
+from rebuilder.treetar import read_file, tree_tar
 
 if TYPE_CHECKING:
     from rebuilder.ports import Blobs, Endorser

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from rebuilder import deb822
 from rebuilder.model import SourceKind
-from rebuilder.recipe import Recipe, RecipeBuild
+from rebuilder.recipe import ProjectRecipe, Recipe, RecipeBuild
 
 Location = tuple[str | int, ...]
 
@@ -24,6 +24,8 @@ _KEY_WORDS = re.compile(r"(?i)key|fingerprint|trust|certificate|keyring|armou?r"
 _ANCHOR = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,127}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~_-]{0,255}\Z")
+#: Python's may have an epoch.
+_PROJECT_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~!_-]{0,255}\Z")
 #: The largest integer that every JSON reader holds exactly.
 _LARGEST = 2**53 - 1
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
@@ -168,13 +170,14 @@ def _identity(recipe: Recipe) -> Iterator[Fault]:
             f"debian-archive, found {anchor[:160]!r}"
         )
         yield Fault(location=("endorsement", "anchor"), words=words)
+    versions = _PROJECT_VERSION if isinstance(recipe, ProjectRecipe) else _VERSION
     names: list[tuple[Location, str, re.Pattern[str]]] = [
         (("source", "name"), recipe.source.name, _WORD),
-        (("source", "version"), recipe.source.version, _VERSION),
+        (("source", "version"), recipe.source.version, versions),
     ]
     for number, item in enumerate(recipe.artifacts):
         names.append((("artifacts", number, "package"), item.package, _WORD))
-        names.append((("artifacts", number, "version"), item.version, _VERSION))
+        names.append((("artifacts", number, "version"), item.version, versions))
         names.append((("artifacts", number, "architecture"), item.architecture, _WORD))
     yield from _bad_names(names)
 

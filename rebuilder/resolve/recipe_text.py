@@ -6,16 +6,84 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from rebuilder.recipe import Recipe, RecipeArtifact, RecipeBuild, RecipeFile
+from rebuilder.recipe import ProjectBuild, ProjectRecipe, Recipe, RecipeArtifact, RecipeBuild, RecipeFile, RecipeStep
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 def render_recipe(recipe: Recipe) -> str:
     """TOML with comments that say where each kind of value comes from. Defaults are left out."""
+    if isinstance(recipe, ProjectRecipe):
+        return "\n".join(_project_parts(recipe))
     parts = [_head(recipe), _indexes(recipe), _source(recipe), _artifacts(recipe), _endorsement(recipe)]
     parts += [_toolchain(recipe), _build(recipe.build), _normalisers(recipe)]
     return "\n".join(part for part in parts if part)
+
+
+def _project_parts(recipe: ProjectRecipe) -> list[str]:
+    parts = [
+        _block(
+            "# What a project was built from, and what came out. Format: docs/formats/recipe.md",
+            "",
+            _line("format", recipe.format),
+            _line("purl", recipe.purl),
+        ),
+        _project_source(recipe),
+        _artifacts(recipe, "# What the build made, and what a rebuild must equal."),
+        _endorsement(recipe),
+        _project_toolchain(recipe),
+        _project_build(recipe.build),
+        _normalisers(recipe),
+    ]
+    return [part for part in parts if part]
+
+
+def _project_source(recipe: ProjectRecipe) -> str:
+    source = recipe.source
+    lines = ["[source]", _line("kind", source.kind.value), _line("name", source.name), _line("version", source.version)]
+    lines.append(_line("archive", source.archive))
+    if source.commit:
+        lines.append(_line("commit", source.commit))
+    if source.repository:
+        lines.append(_line("repository", source.repository))
+    if source.subfolder:
+        lines += ["# The folder of the repository that was built.", _line("subfolder", source.subfolder)]
+    lines += ["", "# The tree as a tar, the same wherever it is exported; the history of it, if the build reads that."]
+    for file in source.files:
+        lines += ["[[source.files]]", *_file(file), ""]
+    return _block(*lines[:-1])
+
+
+def _project_toolchain(recipe: ProjectRecipe) -> str:
+    toolchain = recipe.toolchain
+    lines = ["# What was asked for. The lock beside this file records what it came to, exactly.", "[toolchain]"]
+    lines += [_line("suite", toolchain.suite), _line("lock", toolchain.lock), _line("relations", toolchain.relations)]
+    if toolchain.wheels:
+        lines.append(_line("wheels", toolchain.wheels))
+    for name in ("ask_backend", "npm"):
+        if getattr(toolchain, name):
+            lines.append(_line(name, value=True))
+    return _block(*lines)
+
+
+def _project_build(build: ProjectBuild) -> str:
+    lines = ["# How it is built: argv lists; never a shell string.", "[build]", _line("strategy", build.strategy)]
+    lines.append(_line("kind", build.kind.value))
+    if build.parallel:
+        lines += ["# Jobs that make is told to use.", _line("parallel", build.parallel)]
+    lines += [_line("outputs", build.outputs), "# Where the tree lies while it is built.", _line("path", build.path)]
+    if build.history:
+        lines.append(_line("history", value=True))
+    if build.epoch is not None:
+        lines += ["# SOURCE_DATE_EPOCH.", _line("epoch", build.epoch)]
+    for step in build.steps:
+        label = [_line("label", step.label)] if step.label else []
+        lines += ["", "[[build.steps]]", *_step(step), *label]
+    return _block(*lines, *_surroundings(build))
+
+
+def _step(step: RecipeStep) -> list[str]:
+    return [_line("argv", step.argv), _line("cwd", step.cwd)]
 
 
 def _head(recipe: Recipe) -> str:
@@ -53,8 +121,11 @@ def _source(recipe: Recipe) -> str:
     return _block(*lines)
 
 
-def _artifacts(recipe: Recipe) -> str:
-    lines = ["# From the Packages list under the index: what was published, and what a rebuild must equal."]
+def _artifacts(
+    recipe: Recipe,
+    remark: str = "# From the Packages list under the index: what was published, and what a rebuild must equal.",
+) -> str:
+    lines = [remark]
     for artifact in recipe.artifacts:
         lines += ["[[artifacts]]", *_artifact(artifact), ""]
     return _block(*lines[:-1])
@@ -100,12 +171,17 @@ def _build(build: RecipeBuild) -> str:
     if build.path:
         lines += ["# Where the tree lies while it is built.", _line("path", build.path)]
     for step in build.steps:
-        lines += ["", "[[build.steps]]", _line("argv", step.argv), _line("cwd", step.cwd)]
+        lines += ["", "[[build.steps]]", *_step(step)]
+    return _block(*lines, *_surroundings(build))
+
+
+def _surroundings(build: RecipeBuild) -> list[str]:
+    lines: list[str] = []
     if build.environment:
         lines += ["", "[build.environment]", *(_line(name, value) for name, value in sorted(build.environment.items()))]
     lines += ["", "# Caps of one build container; all are in the record.", "[build.limits]"]
     lines += [_line(name, value) for name, value in build.limits.model_dump().items()]
-    return _block(*lines)
+    return lines
 
 
 def _normalisers(recipe: Recipe) -> str:

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from rebuilder.errors import RecipeError
 from rebuilder.lock import ToolchainLock
-from rebuilder.recipe import Recipe
+from rebuilder.recipe import V2, ProjectRecipe, Recipe
+from rebuilder.resolve.projects_faults import project_faults
 from rebuilder.resolve.recipe_faults import Fault, foreign_values, semantic_faults, validation_faults
 from rebuilder.resolve.recipe_text import render_recipe
 from rebuilder.resolve.toml_lines import line_of
@@ -63,12 +64,15 @@ def parse_recipe(data: bytes, where: str) -> Recipe:
     foreign = list(foreign_values(values))
     if foreign:
         raise _recipe_error(foreign, text, where)
+    model = ProjectRecipe if values.get("format") == V2 else Recipe
     try:
         # By way of JSON, where pydantic can be strict about types and still take arrays for tuples.
-        recipe = Recipe.model_validate_json(json.dumps(values), strict=True)
+        recipe = model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        raise _recipe_error(validation_faults(Recipe, error.errors()), text, where) from None
+        raise _recipe_error(validation_faults(model, error.errors()), text, where) from None
     faults = semantic_faults(recipe)
+    if isinstance(recipe, ProjectRecipe):
+        faults += project_faults(recipe)
     if faults:
         raise _recipe_error(faults, text, where)
     return recipe

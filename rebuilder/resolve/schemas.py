@@ -4,24 +4,59 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
-from rebuilder.lock import ToolchainLock
-from rebuilder.recipe import Recipe
+from rebuilder.lock import V1, V2, ToolchainLock
+from rebuilder.recipe import V1 as RECIPE_V1
+from rebuilder.recipe import ProjectRecipe, Recipe
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_MODELS: dict[str, type[BaseModel]] = {"recipe.v1": Recipe, "toolchain-lock.v1": ToolchainLock}
 
 
 def schemas() -> dict[str, str]:
     """File name -> schema text, with sorted keys and a newline at the end."""
     found = {}
-    for name, model in _MODELS.items():
-        head = {"$schema": _DIALECT, "$id": f"urn:rebuilder:schema:{name}"}
-        body = head | model.model_json_schema(mode="validation")
+    made = {
+        "recipe.v1": _recipe_v1(),
+        "recipe.v2": _of(ProjectRecipe),
+        "toolchain-lock.v1": _lock_v1(),
+        "toolchain-lock.v2": _lock_v2(),
+    }
+    for name, schema in made.items():
+        body = {"$schema": _DIALECT, "$id": f"urn:rebuilder:schema:{name}"} | schema
         found[f"{name}.schema.json"] = json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return found
+
+
+def _of(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(mode="validation")
+
+
+def _recipe_v1() -> dict[str, Any]:
+    """As it was published: of packages of an archive only."""
+    schema = _of(Recipe)
+    schema["properties"]["format"] = {"const": RECIPE_V1, "title": "Format", "type": "string"}
+    return schema
+
+
+def _lock_v1() -> dict[str, Any]:
+    """As it was published: the first format knows no language packages."""
+    schema = _of(ToolchainLock)
+    del schema["properties"]["languages"], schema["$defs"]["LanguagePackage"]
+    schema["properties"]["format"] = {"const": V1, "default": V1, "title": "Format", "type": "string"}
+    return schema
+
+
+def _lock_v2() -> dict[str, Any]:
+    schema = _of(ToolchainLock)
+    schema["properties"]["format"] = {"const": V2, "title": "Format", "type": "string"}
+    languages = schema["properties"]["languages"]
+    del languages["default"]
+    languages["minItems"] = 1
+    schema["required"] += ["format", "languages"]
+    return schema
 
 
 def write(directory: Path) -> None:

@@ -20,8 +20,6 @@ from rebuilder.sandbox.deposit import Deposit
 from rebuilder.sandbox.frames import Decoder, ProtocolError, Trailer
 from rebuilder.sandbox.outcome import blame_source, judge
 
-USER = "1000:1000"
-
 #: Seconds beyond the build's own for inputs and outputs; the runner keeps the build's time itself.
 _TRANSFER_SECONDS = 300
 #: Besides `/build`, what a build may write to; test suites make their folders in either.
@@ -33,6 +31,8 @@ _HEADROOM = 64 * 1024**2
 _CHUNK = 1024 * 1024
 _LINE = 4096
 _LINES = 2000
+#: Of a step's argv, for it may hold a whole script.
+_SHOWN = 300
 _COMPLAINTS = 2000
 
 
@@ -130,7 +130,8 @@ class _Reception:
                 case frames.StepStarted(index):
                     self._began = self._began or time.monotonic()
                     step = self._plan.steps[index - 1]
-                    self._progress.stage("sandbox", f"step {index} of {len(self._plan.steps)}: {' '.join(step.argv)}")
+                    words = step.label or " ".join(step.argv)
+                    self._progress.stage("sandbox", f"step {index} of {len(self._plan.steps)}: {words[:_SHOWN]}")
                 case frames.FileStarted(name, size):
                     self._built = self._built or time.monotonic()
                     self._file = Deposit(self._blobs, name=name, limit=size)
@@ -181,8 +182,11 @@ def build_job(plan: BuildPlan, root: RootImage, *, run_id: str, keep: bool) -> J
         root_sha256=root.sha256,
         argv=("/usr/bin/perl", "-e", runner_script()),
         environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-        user=USER,
+        user=plan.user,
         hostname=plan.hostname,
+        domainname=plan.domainname,
+        files=plan.files,
+        cpuset=plan.cpuset,
         tmpfs=writable_mounts(limits),
         memory_bytes=limits.memory_bytes,
         cpus=limits.cpus,

@@ -29,10 +29,13 @@ from rebuilder.errors import InfrastructureError, IntegrityError
 from rebuilder.ports import Exit, Job, Leave
 from rebuilder.sandbox import owner
 from rebuilder.sandbox.interrupts import undisturbed
+from rebuilder.sandbox.layers import layer_tar, only_file
 from rebuilder.sandbox.stream import Demultiplexer, Exchange, checked
 from rebuilder.sandbox.survey import how_to_reach
 
 _REPOSITORY = "rebuilder-root"
+#: Images of one job each: a root filesystem with a few files of the job's own.
+_LAYERS = "rebuilder-layer"
 _ANSWER_SECONDS = 120
 _KILLED = 137
 _DOCTOR = "`rebuilder doctor` says what is missing and how to get it."
@@ -107,6 +110,11 @@ class DockerEngine:
                 if not kept and owner.is_orphan(container["Labels"], now=time.time()):
                     self._remove(container["Id"])
                     removed += 1
+            # Of a container that was kept, or of a process that died before its container was made.
+            for image in self._api.images(name=_LAYERS, filters={"label": owner.RUN}):
+                if owner.is_orphan(image["Labels"], now=time.time()):
+                    with suppress(APIError):  # in use by a container that a person keeps
+                        self._api.remove_image(image["Id"])
         return removed
 
     def roots(self) -> tuple[tuple[str, int], ...]:
@@ -152,15 +160,30 @@ class DockerEngine:
         if image is None:
             msg = f"expected the root filesystem {job.root_sha256} in the engine, found no image with that only layer"
             raise InfrastructureError(msg, hint="It may have been removed by hand; a new run loads it again.")
+        if job.files:
+            image = self._layered(image, job, name)
         self._api.create_container(
             image, list(job.argv), entrypoint=[], name=name, user=job.user, hostname=job.hostname,
-            working_dir=job.cwd, environment=[f"{key}={value}" for key, value in job.environment.items()],
+            domainname=job.domainname or None, working_dir=job.cwd,
+            environment=[f"{key}={value}" for key, value in job.environment.items()],
             stdin_open=True, tty=False, labels=owner.labels(job), host_config=self._host_config(job),
         )  # fmt: skip
 
+    def _layered(self, image: str, job: Job, name: str) -> str:
+        """An image of this one job: the root filesystem and, above it, the job's own files. It goes with the
+        container; a container that never runs carries them in, because into a read-only one nothing can be put."""
+        carrier = f"{name}-files"
+        try:
+            self._api.create_container(image, ["/"], entrypoint=[], name=carrier, labels=owner.labels(job))
+            data = layer_tar(job.files, lambda path: only_file(self._api.get_archive(carrier, path)[0], path))
+            self._api.put_archive(carrier, "/", data)
+            return str(self._api.commit(carrier, repository=_LAYERS, tag=name)["Id"])
+        finally:
+            self._remove(carrier)
+
     def _host_config(self, job: Job) -> HostConfig:
         return self._api.create_host_config(
-            network_mode="none",
+            network_mode=job.network,
             cap_drop=["ALL"],
             cap_add=list(job.capabilities),
             security_opt=["no-new-privileges"],
@@ -170,6 +193,7 @@ class DockerEngine:
             mem_limit=job.memory_bytes,
             memswap_limit=job.memory_bytes,
             nano_cpus=int(job.cpus * 1_000_000_000),
+            cpuset_cpus=job.cpuset or None,
             pids_limit=job.pids,
             ulimits=[Ulimit(name="core", soft=0, hard=0)],
             log_config=LogConfig(type="none"),
@@ -262,14 +286,16 @@ class DockerEngine:
                 try:
                     self._api.remove_container(name, force=True, v=True)
                 except NotFound:
-                    return
+                    break
                 except APIError:
                     # Right after an exit the engine may still hold a mount, or remove it for someone else.
                     if last:
                         raise
                     time.sleep(0.5)
                 else:
-                    return
+                    break
+            with suppress(NotFound):
+                self._api.remove_image(f"{_LAYERS}:{name}", noprune=False)
 
 
 @contextmanager

@@ -29,11 +29,14 @@ _HINT = "make the pack again with `rebuilder lock --pack`, or get a whole copy o
 
 
 def contents(lock: ToolchainLock) -> tuple[FileDigest, ...]:
-    """Every file a pack of this lock holds: packages, seed, signed indexes and their lists, by digest, once."""
+    """Every file a pack of this lock holds: packages, seed, signed indexes and their lists, language packages, by
+    digest, once."""
     files: dict[str, FileDigest] = {}
     for index in lock.indexes:
         files |= {file.sha256: file for file in (index.inrelease, *index.lists)}
     files |= {package.sha256: package for package in (*lock.packages, *lock.seed)}
+    for language in lock.languages:
+        files.setdefault(language.sha256, FileDigest(name=language.file, sha256=language.sha256, size=language.size))
     return tuple(files[sha256] for sha256 in sorted(files))
 
 

@@ -82,17 +82,17 @@ MARK = "kx7canary-9q"
 
 @pytest.mark.parametrize("form", [MARK.encode(), MARK.encode("utf-16-le"), MARK.encode()[::-1]])
 def test_a_mark_of_a_check_proves_its_cause_in_every_form(form: bytes) -> None:
-    found = causes(b"nothing here\n", b"x " + form + b" y\n", canaries={MARK: "hostname"})
+    found = causes(b"nothing here\n", b"x " + form + b" y\n", canaries={MARK: "host"})
     assert found["hostname"].confidence == "proved"
 
 
 def test_a_mark_is_found_percent_encoded() -> None:
-    found = causes(b"a\n", b"?p=%2Fk%2Fcanary%20q\n", canaries={"/k/canary q": "build-path"})
+    found = causes(b"a\n", b"?p=%2Fk%2Fcanary%20q\n", canaries={"/k/canary q": "path"})
     assert found["build-path-text"].confidence == "proved"
 
 
 def test_a_mark_on_both_sides_proves_nothing() -> None:
-    found = causes(f"one {MARK}\n".encode(), f"two {MARK}\n".encode(), canaries={MARK: "hostname"})
+    found = causes(f"one {MARK}\n".encode(), f"two {MARK}\n".encode(), canaries={MARK: "host"})
     assert "hostname" not in found or found["hostname"].confidence != "proved"
 
 

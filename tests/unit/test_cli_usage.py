@@ -41,7 +41,7 @@ def run(*arguments: str) -> None:
         ([], "TARGET or --source with --artifact, found neither", "rebuilder verify 'pkg:deb/"),
         ([""], "found neither", "rebuilder verify 'pkg:deb/"),
         ([PURL, "--source", "tree", "--artifact", "file.deb"], "found both", "rebuilder verify"),
-        (["--source", "tree"], "together, found only --source", "--artifact FILE.deb"),
+        (["--source", "tree"], "together, found only --source", "--artifact FILE"),
         (["--artifact", "file.deb"], "found neither", "rebuilder verify"),
         ([PURL, "--artifact", "file.deb"], "together, found only --artifact", "--source DIR"),
         ([PURL, "--suite", "trixie"], "--suite only with --source", "distro="),

@@ -13,6 +13,7 @@ from rebuilder.errors import UsageError
 def elsewhere(tmp_path, monkeypatch):
     """Installed as a wheel would be: no checkout around the program."""
     monkeypatch.setattr(config, "CHECKOUT", tmp_path / "site-packages")
+    monkeypatch.setattr(config.sys, "prefix", str(tmp_path / "prefix"))
     monkeypatch.chdir(tmp_path)
     return {"HOME": str(tmp_path / "home")}
 
@@ -88,6 +89,15 @@ def test_what_is_wrong_is_said_with_file_and_key(tmp_path, text, message):
     with pytest.raises(UsageError, match=message) as caught:
         load_config({}, file=file)
     assert str(file) in caught.value.message
+
+
+def test_how_a_project_is_built_stands_in_the_same_file_and_is_left_alone(tmp_path):
+    text = "parallel = 3\n[check]\nkind = 'make'\ntrust = ['evil']\n[check.limits]\nseconds = 'soon'\n"
+    found = load_config({}, file=write(tmp_path / "r.toml", text))
+    assert (found.parallel, found.limits) == (3, {})
+    assert tmp_path / "evil" not in found.trust
+    with pytest.raises(UsageError, match="unknown key 'checks'"):
+        load_config({}, file=write(tmp_path / "s.toml", "[checks]\n"))
 
 
 def test_a_suite_is_read_whole(tmp_path):

@@ -95,7 +95,7 @@ def refused(old: str, new: str, *, count: int = 1) -> str:
         ("pool/main/libx/libxpm/libxpm4", "../libxpm4", 21, "'artifacts[0].path': expected a path inside the archive"),
         ("libxpm_3.5.17-1.dsc", "libxpm_3.5.17.tar.xz", 14, "expected the .dsc first with kind 'signed-dsc'"),
         ('kind = "signed-dsc"', 'kind = "dsc"', 10, "'git-commit', 'signed-dsc', 'release-tarball' or 'local-tree'"),
-        ("recipe/v1", "recipe/v2", 1, "'format': expected 'rebuilder/recipe/v1', found \"rebuilder/recipe/v2\""),
+        ("recipe/v1", "recipe/v9", 1, "'format': expected 'rebuilder/recipe/v1' or 'rebuilder/recipe/v2', found"),
         ("pkg:deb", "deb", 2, "'purl': expected a package URL"),
         ("libc6=2.41-12", "libc6", 34, "'toolchain.want[0]': expected name=version, found 'libc6'"),
         ('suite = "trixie"\nwant', 'suite = "../trixie"\nwant', 33, "'toolchain.suite': expected a plain name"),

@@ -137,7 +137,7 @@ _SHAPES: tuple[Shape, ...] = (
         pattern=_HOST,
         judge=_host,
         fix=f"{_WHO}: no uname -n, no hostname.",
-        variations=frozenset({"hostname"}),
+        variations=frozenset({"host"}),
         changes=(*environment("hostname", "the publisher's"), *project("what writes it", "no host name")),
     ),
     Shape(
@@ -173,7 +173,7 @@ _SHAPES: tuple[Shape, ...] = (
         pattern=_CPU,
         judge=_cpus,
         fix="Do not write the number of jobs out; split work in a number of pieces that is fixed.",
-        variations=frozenset({"cpu-count"}),
+        variations=frozenset({"cpu", "jobs"}),
         changes=(
             *environment("cpus", "as many as the publisher had"),
             *project("what writes it", "no nproc, no -jN"),

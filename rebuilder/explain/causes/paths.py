@@ -85,7 +85,7 @@ def _switches(pattern: re.Pattern[bytes], judge: Judge, section: frozenset[str],
             pattern=pattern,
             judge=judge,
             where=lambda _, name: name in section,
-            variations=frozenset({"build-path"}),
+            variations=frozenset({"path"}),
             changes=environment("path", "the folder the publisher built in"),
             applied=applied.folder,
             **words,
@@ -102,7 +102,7 @@ def _path_rule(name: str, title: str, where: object, fix: str, target: str, text
             judge=_path,
             where=where,  # type: ignore[arg-type]
             fix=fix,
-            variations=frozenset({"build-path"}),
+            variations=frozenset({"path"}),
             changes=(*environment("path", "the folder the publisher built in"), *project(target, text)),
             applied=applied.folder,
         )

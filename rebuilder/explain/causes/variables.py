@@ -81,7 +81,7 @@ SHAPES: tuple[Shape, ...] = (
         pattern=_VARIABLE,
         judge=_variable,
         fix="Do not write the environment out; build with it cleared (env -i) and set what is needed.",
-        variations=frozenset({"environment", "path-variable"}),
+        variations=frozenset({"environment", "exec-path"}),
         changes=(
             *environment("variable:NAME", "the publisher's value"),
             *project("what writes it", "no environment"),

@@ -1,0 +1,406 @@
+"""A check: is a project's build deterministic, as far as that can be seen? Read top to bottom, as `pipeline.py`.
+
+    source -> project -> toolchain -> dependencies -> builds, one after the other -> breakages -> fixes -> report
+
+Nothing is signed: a check says something to its own maintainer, not to others. The plan of builds is `check/plan.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rebuilder import __version__
+from rebuilder.check import breakages as told
+from rebuilder.check import failures, fixes, outcome, variations
+from rebuilder.check.builds import VARIATION_PACKAGES, Circumstances, Materials
+from rebuilder.check.marks import CONTENT
+from rebuilder.check.model import (
+    Breakage,
+    BuildReport,
+    CheckReport,
+    Dependency,
+    OutputReport,
+    Project,
+    SourceState,
+    ToolchainState,
+    VariationName,
+)
+from rebuilder.check.plan import Answer, Aspect, Wanted, answers, next_build
+from rebuilder.check.variations import Draw
+from rebuilder.errors import UsageError
+from rebuilder.explain.causes.families import RULES
+from rebuilder.findings import Side
+from rebuilder.lock import LanguagePackage, ToolchainLock, to_bytes
+from rebuilder.model import BuildPlan, FileDigest, Limits, RootImage
+from rebuilder.ports import Blobs, Builder, Clock, Progress
+from rebuilder.trials import Pair, Trial, Trials, Workplace
+
+MAX_BUILDS = 12
+_BASE = ("base-files", "bash", "coreutils", "findutils", "perl-base", "sed", "tar")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the person asked for, beyond the project."""
+
+    variations: tuple[VariationName, ...]
+    seed: int
+    suite: str
+    max_builds: int = MAX_BUILDS
+    #: Builds with everything varied, each from another seed, that have to be equal.
+    repeat: int = 1
+    try_fixes: bool = True
+    limits: Limits
+    #: The command that repeats this check exactly.
+    again: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is checked: a source in the blobs, and how it is built."""
+
+    source: SourceState
+    project: Project
+    #: When the source was committed, or its youngest file was written; seconds.
+    committed: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckPorts:
+    """The world, as ``wiring`` put it together."""
+
+    blobs: Blobs
+    builder: Builder
+    progress: Progress
+    clock: Clock
+    #: A lock for a suite and relations, and its root filesystem, loaded.
+    toolchain: Callable[[str, tuple[str, ...]], tuple[ToolchainLock, RootImage]]
+    #: Packages of the project's language, fetched and in the blobs, and the npm cache made of them.
+    dependencies: Callable[[Project, RootImage], tuple[LanguagePackage, ...]]
+    npm_cache: Callable[[tuple[LanguagePackage, ...]], FileDigest]
+    #: What the build backend asks for besides, as PEP 508 requirements: its hooks run in a sealed container.
+    hooks: Callable[[Project, Materials, RootImage, int | None], tuple[str, ...]]
+    #: Text of `sandbox/probe.pl`.
+    probe: str
+    new_run_id: Callable[[], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The report, and what goes with it into the report's folder."""
+
+    report: CheckReport
+    trials: Trials
+    pairs: tuple[Pair, ...]
+    lock: ToolchainLock
+    #: Plans of the control and of the build that shows what differs, or of the last one.
+    first: BuildPlan
+    second: BuildPlan
+
+
+def check(subject: Subject, wishes: Wishes, ports: CheckPorts) -> Checked:
+    """Build the project as often as it takes, varied, and say what its outputs depend on.
+
+    ``Stopped(unavailable)`` where toolchain or dependencies cannot be had; nothing is said of the project then."""
+    started = ports.clock.now()
+    subject, wishes = _sensible(subject, wishes)
+    lock, place = _workplace(subject, wishes, ports, started)
+    trials = Trials(place=place, builder=ports.builder, blobs=ports.blobs, progress=ports.progress)
+    _build(trials, wishes)
+    _repeat(trials, wishes)
+    shown = _shown(trials)
+    pairs = trials.explain(shown) if shown is not trials.control else ()
+    found = told.breakages(_evidences(trials, pairs, wishes))
+    if wishes.try_fixes:
+        found = _try_fixes(trials, found, wishes)
+    report = _report(subject, wishes, trials, pairs, found, lock)
+    report = report.model_copy(update={"started": started, "finished": ports.clock.now()})
+    return Checked(
+        report=report, trials=trials, pairs=pairs, lock=lock, first=trials.control.plan, second=_second(trials).plan
+    )
+
+
+def _sensible(subject: Subject, wishes: Wishes) -> tuple[Subject, Wishes]:
+    """Times of files are a checkout's own; those of an unpacked archive came with it, the same for everybody."""
+    if subject.source.kind != "folder" or "times" not in wishes.variations:
+        return subject, wishes
+    note = "times of source files are not varied: this is no Git repository, and an unpacked archive has its own"
+    names = tuple(name for name in wishes.variations if name != "times")
+    return replace(subject, notes=(*subject.notes, note)), replace(wishes, variations=names)
+
+
+def _workplace(
+    subject: Subject, wishes: Wishes, ports: CheckPorts, now: datetime
+) -> tuple[ToolchainLock, Workplace]:
+    """The locked toolchain, the packages that are fetched before the network goes off, and all that is drawn."""
+    project = subject.project
+    ports.progress.stage("check", "toolchain")
+    lock, root = ports.toolchain(wishes.suite, relations(project))
+    materials = Materials(tree=subject.source.tree, history=subject.source.history)
+    ports.progress.stage("check", "packages of the project's language")
+    packages = ports.dependencies(project, root)
+    if project.asks_backend:
+        more = ports.hooks(project, _materials(materials, packages, ports), root, subject.source.epoch)
+        if more:
+            project = project.model_copy(update={"wheels": tuple(dict.fromkeys((*project.wheels, *more)))})
+            packages = ports.dependencies(project, root)
+    place = Workplace(
+        around=Circumstances(project=project, epoch=subject.source.epoch, limits=wishes.limits),
+        draw=Draw(seed=wishes.seed, now=now, named_zones=project.named_zones),
+        root=root,
+        materials=_materials(materials, packages, ports),
+        committed=subject.committed,
+        packages={package.package: package.version for package in lock.packages},
+        probe=ports.probe,
+        new_run_id=ports.new_run_id,
+    )
+    return _with_languages(lock, packages), place
+
+
+def relations(project: Project) -> tuple[str, ...]:
+    """All that the toolchain of a check holds: what the project needs, and what the variations need."""
+    history = ("git",) if project.history else ()
+    return tuple(dict.fromkeys((*_BASE, *VARIATION_PACKAGES, *history, *project.relations)))
+
+
+def _materials(bare: Materials, packages: tuple[LanguagePackage, ...], ports: CheckPorts) -> Materials:
+    wheels = tuple(
+        FileDigest(name=package.file, sha256=package.sha256, size=package.size)
+        for package in packages
+        if package.system == "pypi"
+    )
+    node = tuple(package for package in packages if package.system == "npm")
+    return replace(bare, wheels=wheels, npm_cache=ports.npm_cache(node) if node else None)
+
+
+def _with_languages(lock: ToolchainLock, packages: tuple[LanguagePackage, ...]) -> ToolchainLock:
+    if not packages:
+        return lock
+    return lock.model_copy(update={"format": "rebuilder/toolchain-lock/v2", "languages": packages})
+
+
+def _build(trials: Trials, wishes: Wishes) -> None:
+    """Follow the plan until nothing more can be learnt."""
+    while wanted := next_build(trials.observed, trials.known(wishes.variations), at_most=wishes.max_builds):
+        trials.make(wanted)
+
+
+def _repeat(trials: Trials, wishes: Wishes) -> None:
+    """More builds with everything varied, from other seeds, where the first ones were equal: chance shows late."""
+    for number in range(1, wishes.repeat):
+        if any(build.differing for build in trials.observed):
+            break
+        place = trials.place
+        trials.place = replace(place, draw=replace(place.draw, seed=(wishes.seed + number) % 2**32))
+        why = f"everything varied once more, from seed {trials.place.draw.seed}"
+        trials.make(Wanted(purpose="varied", varied=wishes.variations, why=why))
+    else:
+        return
+    _build(trials, wishes)
+
+
+def _shown(trials: Trials) -> Trial:
+    """The build whose differences are told: a varied one that left outputs and differs, else any that differs."""
+    usable = [
+        trial
+        for trial, build in zip(trials.made, trials.observed, strict=True)
+        if trial.made and build.differing
+    ]
+    varied = [trial for trial in usable if trial.wanted.varied]
+    return next(iter(varied), next(iter(usable), trials.control))
+
+
+def _second(trials: Trials) -> Trial:
+    """The other build that can be repeated by hand: the one shown, else the first varied one."""
+    shown = _shown(trials)
+    return shown if shown is not trials.control else next(iter(trials.made[1:]), trials.control)
+
+
+def _evidences(trials: Trials, pairs: tuple[Pair, ...], wishes: Wishes) -> told.Evidences:
+    known = trials.known(wishes.variations)
+    shown = {
+        pair.name: told.Shown(
+            difference=pair.found.difference, explanation=pair.found.explanation, places=pair.places
+        )
+        for pair in pairs
+        if pair.found
+    }
+    return told.Evidences(
+        kind=trials.place.around.project.kind,
+        answers=answers(trials.observed, known),
+        shown=shown,
+        observed=trials.observed,
+        known=known,
+        rules={rule.id: rule for rule in RULES},
+    )
+
+
+# --- fixes ----------------------------------------------------------------------------------------
+
+
+def _try_fixes(trials: Trials, found: tuple[Breakage, ...], wishes: Wishes) -> tuple[Breakage, ...]:
+    """Two builds with the flags of a fix, one of them varied: equal where they differed before, the fix is right."""
+    tried: dict[str, tuple[Trial, Trial]] = {}
+    done = []
+    for one in found:
+        fix = _flags(trials, one)
+        if fix and fix.words not in tried and trials.count + 2 <= wishes.max_builds:
+            tried[fix.words] = _with_flags(trials, fix)
+        done.append(_judged(trials, one, fix, tried[fix.words]) if fix and fix.words in tried else one)
+    return tuple(done)
+
+
+def _flags(trials: Trials, one: Breakage) -> fixes.Trial:
+    if len(one.variations) != 1 or one.fails or one.cause is None:
+        return fixes.Trial()
+    return fixes.advice(one.variations[0], trials.place.around.project.kind, one.cause.id).trial
+
+
+def _with_flags(trials: Trials, fix: fixes.Trial) -> tuple[Trial, Trial]:
+    names = _shown(trials).wanted.varied
+    why = f"with {fix.words}: does it take the difference away?"
+    for varied in ((), names):
+        wanted = Wanted(purpose="fix", varied=varied, why=why)
+        trials.tried.append(trials.build(wanted, trials.place.draw, fix))
+    return trials.tried[-2], trials.tried[-1]
+
+
+def _judged(trials: Trials, one: Breakage, fix: fixes.Trial, both: tuple[Trial, Trial]) -> Breakage:
+    numbers = f"builds {both[0].attempt.number} and {both[1].attempt.number}"
+    if not all(trial.made for trial in both):
+        update = {"result": "refuted", "reason": f"with {fix.words} the build fails ({numbers})"}
+    elif {(output, *path) for output, path, what in trials.compare(*both) if what == CONTENT} & set(one.places):
+        update = {"result": "refuted", "reason": f"with {fix.words} added to every call of a compiler {numbers} differ"}
+    else:
+        update = {"result": "confirmed", "reason": f"with {fix.words} {numbers} are equal in every place of this cause"}
+    return one.model_copy(update={"fix": one.fix.model_copy(update={**update, "tried": (fix.words,)})})
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+def _report(
+    subject: Subject,
+    wishes: Wishes,
+    trials: Trials,
+    pairs: tuple[Pair, ...],
+    found: tuple[Breakage, ...],
+    lock: ToolchainLock,
+) -> CheckReport:
+    control = trials.control
+    verdict = outcome.verdict(control.made, found)
+    effects = trials.effects()
+    every = answers(trials.observed, trials.known(wishes.variations))
+    rows = outcome.variation_reports(
+        outcome.Asked(
+            names=wishes.variations,
+            control=control.setting,
+            varied=variations.setting(control.setting, trials.place.draw, wishes.variations),
+            draw=trials.place.draw,
+        ),
+        effects,
+        found,
+        every,
+        built=len(trials.observed) > 1,
+    )
+    failure = failures.reason(control.attempt, trials.log(control.attempt)[-failures.MAX_LOG :])
+    facts = outcome.Facts(verdict=verdict, rows=rows, builds=trials.count, failure=failure)
+    return CheckReport(
+        check_id=trials.place.new_run_id(),
+        tool_version=__version__,
+        started=trials.control.attempt.started,
+        finished=trials.control.attempt.finished,
+        verdict=verdict,
+        headline=outcome.headline(facts, found, {pair.name: pair.found.difference for pair in pairs if pair.found}),
+        again=wishes.again,
+        seed=wishes.seed,
+        project=trials.place.around.project,
+        source=subject.source,
+        toolchain=_toolchain(lock, trials.place.root),
+        variations=rows,
+        not_varied=outcome.NOT_VARIED,
+        builds=tuple(_build_reports(trials)),
+        outputs=tuple(_outputs(trials, pairs)),
+        breakages=found,
+        warnings=(*subject.notes, *_warnings(every, wishes)),
+    )
+
+
+def _toolchain(lock: ToolchainLock, root: RootImage) -> ToolchainState:
+    return ToolchainState(
+        suite=lock.suite,
+        lock_sha256=hashlib.sha256(to_bytes(lock)).hexdigest(),
+        root_sha256=root.sha256,
+        packages=root.packages,
+        dependencies=tuple(
+            Dependency(system=package.system, name=package.name, version=package.version, sha256=package.sha256)
+            for package in lock.languages
+        ),
+    )
+
+
+def _build_reports(trials: Trials) -> list[BuildReport]:
+    found = []
+    for number, trial in enumerate((*trials.made, *trials.tried), start=1):
+        observed = trials.observed[number - 1] if number <= len(trials.observed) else None
+        differing = None
+        if observed is not None and trial.made:
+            differing = tuple(sorted({output for output, _, _ in observed.differing if output}))
+        found.append(
+            BuildReport(
+                number=number,
+                purpose=trial.wanted.purpose,
+                why=trial.wanted.why,
+                varied=trial.wanted.varied,
+                attempt=trial.attempt,
+                differing=differing,
+            )
+        )
+    return found
+
+
+def _outputs(trials: Trials, pairs: tuple[Pair, ...]) -> list[OutputReport]:
+    if not pairs:
+        other = next((trial for trial in trials.made[1:] if trial.made), trials.control)
+        number = trials.made.index(other) + 1
+        files = trials.control.attempt.outputs
+        return [OutputReport(name=file.name, first=file, second=file, second_build=number) for file in files]
+    number = trials.made.index(_shown(trials)) + 1
+    found = []
+    for pair in pairs:
+        side = None
+        if pair.difference:
+            side = Side(sha256=hashlib.sha256(pair.difference).hexdigest(), size=len(pair.difference))
+        found.append(
+            OutputReport(
+                name=pair.name,
+                first=pair.first,
+                second=pair.second,
+                second_build=number,
+                explanation=pair.found.explanation if pair.found else None,
+                difference=side,
+            )
+        )
+    return found
+
+
+def _warnings(every: Mapping[Aspect, Answer], wishes: Wishes) -> tuple[str, ...]:
+    if any(not one.settled for one in every.values()):
+        return (f"{wishes.max_builds} builds did not suffice to find every cause; --max-builds allows more",)
+    return ()
+
+
+def epoch(setting: int | str | None, commit_time: int, *, where: str) -> tuple[int | None, str]:
+    """SOURCE_DATE_EPOCH of all builds, and where it is from. ``UsageError`` for a number before 1970."""
+    if setting == "none":
+        return None, "the project's settings: not set"
+    if isinstance(setting, int):
+        if setting < 0:
+            msg = f"expected source-date-epoch of 0 or more, found {setting}"
+            raise UsageError(msg)
+        return setting, "the project's settings"
+    return commit_time, where

@@ -1,0 +1,213 @@
+"""Packages of Python's and npm's indexes that a build needs, fetched before the network goes off.
+
+The clients of the build's own root filesystem choose and fetch, in a container of their own; no code of a package
+runs. Every byte is checked by its digest on arrival, and lies in the blobs by sha256 from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rebuilder.check.model import NpmPackage
+from rebuilder.errors import DigestMismatchError, Stopped
+from rebuilder.lock import LanguagePackage
+from rebuilder.model import FileDigest, RootImage, Verdict
+from rebuilder.ports import Blobs, Engine, Progress
+from rebuilder.toolchain import fetching, languages_npm, languages_pypi
+from rebuilder.toolchain.fetching import Answer, Client, Errand
+from rebuilder.toolchain.languages_memory import RememberedPackages
+from rebuilder.toolchain.languages_npm import Tarball
+from rebuilder.toolchain.languages_pypi import Wheel
+
+
+class Clients(Protocol):
+    """What the host's own clients are configured with."""
+
+    def pip(self) -> Client:
+        """For pip."""
+
+    def npm(self) -> Client:
+        """For npm."""
+
+
+class LanguagePackages:
+    """Wheels and tarballs, by what a project asks for or by what a lock recorded.
+
+    All methods raise ``Stopped(unavailable)`` that lists what cannot be had and says why, ``UsageError`` for what is
+    asked in words that no index could answer, ``InfrastructureError`` if the root filesystem lacks the client.
+    """
+
+    def __init__(
+        self, engine: Engine, blobs: Blobs, progress: Progress, clients: Clients, memory: RememberedPackages
+    ) -> None:
+        self._engine = engine
+        self._blobs = blobs
+        self._progress = progress
+        self._clients = clients
+        self._memory = memory
+
+    def wheels(
+        self, requirements: tuple[str, ...], root: RootImage, *, run_id: str, refresh: bool = False
+    ) -> tuple[LanguagePackage, ...]:
+        """The wheels that PEP 508 requirements come to for the interpreter of ``root``, with all they depend on, by
+        name. The choice is remembered for a day; ``refresh`` asks anew."""
+        wanted = languages_pypi.checked(requirements)
+        if not wanted:
+            return ()
+        client = self._clients.pip()
+        question = ("pypi", root.sha256, client.identity, *wanted)
+        known = None if refresh else self._memory.find(question)
+        if known is None:
+            self._begin(client, f"pip chooses wheels for {len(wanted)} requirements")
+            chosen = self._choose(wanted, root, run_id)
+            # What did not come with the choice is asked for once more, to learn why.
+            if lacking := [wheel for wheel in chosen if not self._blobs.has(wheel.sha256)]:
+                _complain(self._try_wheels(lacking, root, run_id), len(lacking))
+            known = tuple(wheel.locked(self._size(wheel.sha256)) for wheel in chosen)
+            self._memory.keep(question, known)
+        self.ensure(known, root, run_id=run_id)
+        return known
+
+    def npm(self, packages: tuple[NpmPackage, ...], root: RootImage, *, run_id: str) -> tuple[LanguagePackage, ...]:
+        """The tarballs of these packages, by name. Their bytes are those of the integrity, whatever a registry says."""
+        wanted = languages_npm.checked(packages)
+        known = {tarball: self._known(tarball) for tarball in wanted}
+        lacking = [tarball for tarball, package in known.items() if package is None]
+        if lacking:
+            came, missing = self._fetch_tarballs(lacking, root, run_id)
+            _complain(missing, len(lacking))
+            for tarball, file in came.items():
+                known[tarball] = tarball.locked(file)
+                self._memory.keep(("npm", tarball.spec, tarball.integrity), (tarball.locked(file),))
+        return tuple(package for package in known.values() if package is not None)
+
+    def npm_cache(self, packages: Iterable[LanguagePackage]) -> FileDigest:
+        """A tar of npm's cache that holds those of the packages that are npm's, for `npm ci --offline --cache`; it lies
+        in the blobs. The same packages give the same bytes."""
+        return languages_npm.cache(packages, self._blobs)
+
+    def ensure(self, packages: tuple[LanguagePackage, ...], root: RootImage, *, run_id: str) -> None:
+        """Have every one of these in the blobs, by sha256. What is there already is not asked for."""
+        lacking = [package for package in packages if not self._blobs.has(package.sha256)]
+        wheels = [_wheel(package) for package in lacking if package.system == "pypi"]
+        tarballs = {package.sha256: package for package in lacking if package.system == "npm"}
+        missing: list[str] = []
+        if wheels:
+            self._begin(self._clients.pip(), f"fetching {len(wheels)} wheels")
+            missing += self._try_wheels(wheels, root, run_id)
+        if tarballs:
+            came, failed = self._fetch_tarballs(languages_npm.checked(tarballs.values()), root, run_id)
+            others = {tarball.spec for tarball, file in came.items() if file.sha256 not in tarballs}
+            missing += [*failed, *(f"{spec}: its sha256 and its integrity name different bytes" for spec in others)]
+        _complain(missing, len(lacking))
+
+    # --- wheels -------------------------------------------------------------------------------------
+
+    def _choose(self, wanted: tuple[str, ...], root: RootImage, run_id: str) -> tuple[Wheel, ...]:
+        """Let pip choose; what it fetched of its choice is in the blobs."""
+        client = self._clients.pip()
+        errand = Errand(
+            client=client,
+            root=root,
+            run_id=run_id,
+            program=languages_pypi.program(),
+            task="resolve",
+            files={"requirements.txt": "".join(f"{line}\n" for line in wanted).encode()},
+        )
+        with self._run(errand) as answer:
+            chosen = languages_pypi.chosen(answer, client.hosts)
+            for wheel in chosen:
+                self._take_wheel(wheel, answer)
+            return chosen
+
+    def _try_wheels(self, wheels: list[Wheel], root: RootImage, run_id: str) -> list[str]:
+        """Fetch them; those that did not come, with the reason."""
+        client = self._clients.pip()
+        errand = Errand(
+            client=client,
+            root=root,
+            run_id=run_id,
+            program=languages_pypi.program(),
+            task="download",
+            files={"requirements.txt": languages_pypi.exact(wheels)},
+        )
+        missing: list[str] = []
+        with self._run(errand) as answer:
+            for wheel in wheels:
+                if not self._take_wheel(wheel, answer):
+                    reason = languages_pypi.why_lacking(wheel, answer, client.hosts)
+                    missing.append(f"{wheel.name} {wheel.version}: {reason}")
+        return missing
+
+    def _take_wheel(self, wheel: Wheel, answer: Answer) -> bool:
+        if wheel.file not in answer.names():
+            return False
+        chunks = answer.chunks(wheel.file)
+        try:
+            self._blobs.put(chunks, name=wheel.file, limit=fetching.MAX_BYTES, expect=wheel.sha256)
+        except DigestMismatchError:
+            return False
+        return True
+
+    # --- npm ----------------------------------------------------------------------------------------
+
+    def _known(self, tarball: Tarball) -> LanguagePackage | None:
+        found = self._memory.find(("npm", tarball.spec, tarball.integrity), forever=True)
+        return found[0] if found and self._blobs.has(found[0].sha256) else None
+
+    def _fetch_tarballs(
+        self, tarballs: Iterable[Tarball], root: RootImage, run_id: str
+    ) -> tuple[dict[Tarball, FileDigest], list[str]]:
+        """Those that came, and those that did not, with the reason."""
+        wanted = tuple(tarballs)
+        client = self._clients.npm()
+        self._begin(client, f"npm fetches {len(wanted)} packages")
+        files = {"wanted.json": languages_npm.wanted(wanted)}
+        errand = Errand(client=client, root=root, run_id=run_id, program=languages_npm.program(), files=files)
+        came: dict[Tarball, FileDigest] = {}
+        missing: list[str] = []
+        with self._run(errand) as answer:
+            for number, tarball in enumerate(wanted):
+                file = self._take_tarball(tarball, answer, str(number))
+                if file is None:
+                    missing.append(f"{tarball.spec}: {languages_npm.why_lacking(tarball, answer, client.hosts)}")
+                else:
+                    came[tarball] = file
+        return came, missing
+
+    def _take_tarball(self, tarball: Tarball, answer: Answer, name: str) -> FileDigest | None:
+        if name not in answer.names():
+            return None
+        chunks = languages_npm.matching(answer.chunks(name), tarball)
+        try:
+            return self._blobs.put(chunks, name=tarball.file, limit=fetching.MAX_BYTES)
+        except DigestMismatchError:
+            return None
+
+    # --- both ---------------------------------------------------------------------------------------
+
+    def _begin(self, client: Client, what: str) -> None:
+        self._progress.stage("toolchain", what)
+        for note in client.notes:
+            self._progress.line(note)
+
+    @contextmanager
+    def _run(self, errand: Errand) -> Iterator[Answer]:
+        with fetching.scratch(self._memory.spools) as spool:
+            yield fetching.run(self._engine, errand, self._progress, spool)
+
+    def _size(self, sha256: str) -> int:
+        return self._blobs.path(sha256).stat().st_size
+
+
+def _wheel(package: LanguagePackage) -> Wheel:
+    return Wheel(name=package.name, version=package.version, file=package.file, sha256=package.sha256)
+
+
+def _complain(missing: Iterable[str], of: int) -> None:
+    listed = tuple(sorted(missing))
+    if listed:
+        reason = f"{len(listed)} of {of} language packages could not be had; the first: {listed[0]}"
+        raise Stopped(Verdict.UNAVAILABLE, reason, missing=listed)
