@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9.-]+):([^/].*)\Z")
 
 
-def write_recipe(checked: Checked, folder: Path, blobs: Blobs) -> tuple[Path, ...]:
-    """Write both below ``recipes/`` of the project's folder; where they lie.
+def write_recipe(checked: Checked, folder: Path, blobs: Blobs, into: Path | None = None) -> tuple[Path, ...]:
+    """Write both ``into`` a folder of recipes, else below ``recipes/`` of the project's ``folder``; where they lie.
 
     ``UsageError`` if the check did not end well, if it built files that no commit has (``--worktree`` in a
     repository), or if another recipe or lock is there already: nothing is written then.
@@ -54,7 +54,7 @@ def write_recipe(checked: Checked, folder: Path, blobs: Blobs) -> tuple[Path, ..
         ),
         checked.trials.control.attempt.outputs,
     )
-    target = recipe_path(folder / "recipes", recipe)
+    target = recipe_path(into or folder / "recipes", recipe)
     data = render_recipe(recipe).encode()
     parse_recipe(data, str(target))
     written = ((target.with_name(recipe.toolchain.lock), to_bytes(checked.lock)), (target, data))

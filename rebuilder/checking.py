@@ -7,33 +7,20 @@ Nothing is signed: a check says something to its own maintainer, not to others. 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rebuilder import __version__
-from rebuilder.check import breakages as told
-from rebuilder.check import failures, fixes, outcome, variations
+from rebuilder.check import breakages, fixes
 from rebuilder.check.builds import VARIATION_PACKAGES, Circumstances, Materials
 from rebuilder.check.marks import CONTENT
-from rebuilder.check.model import (
-    Breakage,
-    BuildReport,
-    CheckReport,
-    Dependency,
-    OutputReport,
-    Project,
-    SourceState,
-    ToolchainState,
-    VariationName,
-)
-from rebuilder.check.plan import Answer, Aspect, Wanted, answers, next_build
+from rebuilder.check.model import Breakage, CheckReport, Project, SourceState, VariationName
+from rebuilder.check.plan import Wanted, answers, next_build
 from rebuilder.check.variations import Draw
+from rebuilder.check_report import Shown, Told, report_of
 from rebuilder.errors import UsageError
 from rebuilder.explain.causes.families import RULES
-from rebuilder.findings import Side
-from rebuilder.lock import LanguagePackage, ToolchainLock, to_bytes
+from rebuilder.lock import LanguagePackage, ToolchainLock
 from rebuilder.model import BuildPlan, FileDigest, Limits, RootImage
 from rebuilder.ports import Blobs, Builder, Clock, Progress
 from rebuilder.trials import Pair, Trial, Trials, Workplace
@@ -114,10 +101,11 @@ def check(subject: Subject, wishes: Wishes, ports: CheckPorts) -> Checked:
     _repeat(trials, wishes)
     shown = _shown(trials)
     pairs = trials.explain(shown) if shown is not trials.control else ()
-    found = told.breakages(_evidences(trials, pairs, wishes))
+    found = breakages.breakages(_evidences(trials, pairs, wishes))
     if wishes.try_fixes:
         found = _try_fixes(trials, found, wishes)
-    report = _report(subject, wishes, trials, pairs, found, lock)
+    outcome = Shown(trial=shown, pairs=pairs, breakages=found)
+    report = report_of(_told(subject, wishes), trials, outcome, lock)
     report = report.model_copy(update={"started": started, "finished": ports.clock.now()})
     return Checked(
         report=report, trials=trials, pairs=pairs, lock=lock, first=trials.control.plan, second=_second(trials).plan
@@ -131,6 +119,17 @@ def _sensible(subject: Subject, wishes: Wishes) -> tuple[Subject, Wishes]:
     note = "times of source files are not varied: this is no Git repository, and an unpacked archive has its own"
     names = tuple(name for name in wishes.variations if name != "times")
     return replace(subject, notes=(*subject.notes, note)), replace(wishes, variations=names)
+
+
+def _told(subject: Subject, wishes: Wishes) -> Told:
+    return Told(
+        source=subject.source,
+        variations=wishes.variations,
+        seed=wishes.seed,
+        max_builds=wishes.max_builds,
+        again=wishes.again,
+        warnings=subject.notes,
+    )
 
 
 def _workplace(
@@ -220,16 +219,16 @@ def _second(trials: Trials) -> Trial:
     return shown if shown is not trials.control else next(iter(trials.made[1:]), trials.control)
 
 
-def _evidences(trials: Trials, pairs: tuple[Pair, ...], wishes: Wishes) -> told.Evidences:
+def _evidences(trials: Trials, pairs: tuple[Pair, ...], wishes: Wishes) -> breakages.Evidences:
     known = trials.known(wishes.variations)
     shown = {
-        pair.name: told.Shown(
+        pair.name: breakages.Shown(
             difference=pair.found.difference, explanation=pair.found.explanation, places=pair.places
         )
         for pair in pairs
         if pair.found
     }
-    return told.Evidences(
+    return breakages.Evidences(
         kind=trials.place.around.project.kind,
         answers=answers(trials.observed, known),
         shown=shown,
@@ -278,120 +277,6 @@ def _judged(trials: Trials, one: Breakage, fix: fixes.Trial, both: tuple[Trial, 
     else:
         update = {"result": "confirmed", "reason": f"with {fix.words} {numbers} are equal in every place of this cause"}
     return one.model_copy(update={"fix": one.fix.model_copy(update={**update, "tried": (fix.words,)})})
-
-
-# --- the report -----------------------------------------------------------------------------------
-
-
-def _report(
-    subject: Subject,
-    wishes: Wishes,
-    trials: Trials,
-    pairs: tuple[Pair, ...],
-    found: tuple[Breakage, ...],
-    lock: ToolchainLock,
-) -> CheckReport:
-    control = trials.control
-    verdict = outcome.verdict(control.made, found)
-    effects = trials.effects()
-    every = answers(trials.observed, trials.known(wishes.variations))
-    rows = outcome.variation_reports(
-        outcome.Asked(
-            names=wishes.variations,
-            control=control.setting,
-            varied=variations.setting(control.setting, trials.place.draw, wishes.variations),
-            draw=trials.place.draw,
-        ),
-        effects,
-        found,
-        every,
-        built=len(trials.observed) > 1,
-    )
-    failure = failures.reason(control.attempt, trials.log(control.attempt)[-failures.MAX_LOG :])
-    facts = outcome.Facts(verdict=verdict, rows=rows, builds=trials.count, failure=failure)
-    return CheckReport(
-        check_id=trials.place.new_run_id(),
-        tool_version=__version__,
-        started=trials.control.attempt.started,
-        finished=trials.control.attempt.finished,
-        verdict=verdict,
-        headline=outcome.headline(facts, found, {pair.name: pair.found.difference for pair in pairs if pair.found}),
-        again=wishes.again,
-        seed=wishes.seed,
-        project=trials.place.around.project,
-        source=subject.source,
-        toolchain=_toolchain(lock, trials.place.root),
-        variations=rows,
-        not_varied=outcome.NOT_VARIED,
-        builds=tuple(_build_reports(trials)),
-        outputs=tuple(_outputs(trials, pairs)),
-        breakages=found,
-        warnings=(*subject.notes, *_warnings(every, wishes)),
-    )
-
-
-def _toolchain(lock: ToolchainLock, root: RootImage) -> ToolchainState:
-    return ToolchainState(
-        suite=lock.suite,
-        lock_sha256=hashlib.sha256(to_bytes(lock)).hexdigest(),
-        root_sha256=root.sha256,
-        packages=root.packages,
-        dependencies=tuple(
-            Dependency(system=package.system, name=package.name, version=package.version, sha256=package.sha256)
-            for package in lock.languages
-        ),
-    )
-
-
-def _build_reports(trials: Trials) -> list[BuildReport]:
-    found = []
-    for number, trial in enumerate((*trials.made, *trials.tried), start=1):
-        observed = trials.observed[number - 1] if number <= len(trials.observed) else None
-        differing = None
-        if observed is not None and trial.made:
-            differing = tuple(sorted({output for output, _, _ in observed.differing if output}))
-        found.append(
-            BuildReport(
-                number=number,
-                purpose=trial.wanted.purpose,
-                why=trial.wanted.why,
-                varied=trial.wanted.varied,
-                attempt=trial.attempt,
-                differing=differing,
-            )
-        )
-    return found
-
-
-def _outputs(trials: Trials, pairs: tuple[Pair, ...]) -> list[OutputReport]:
-    if not pairs:
-        other = next((trial for trial in trials.made[1:] if trial.made), trials.control)
-        number = trials.made.index(other) + 1
-        files = trials.control.attempt.outputs
-        return [OutputReport(name=file.name, first=file, second=file, second_build=number) for file in files]
-    number = trials.made.index(_shown(trials)) + 1
-    found = []
-    for pair in pairs:
-        side = None
-        if pair.difference:
-            side = Side(sha256=hashlib.sha256(pair.difference).hexdigest(), size=len(pair.difference))
-        found.append(
-            OutputReport(
-                name=pair.name,
-                first=pair.first,
-                second=pair.second,
-                second_build=number,
-                explanation=pair.found.explanation if pair.found else None,
-                difference=side,
-            )
-        )
-    return found
-
-
-def _warnings(every: Mapping[Aspect, Answer], wishes: Wishes) -> tuple[str, ...]:
-    if any(not one.settled for one in every.values()):
-        return (f"{wishes.max_builds} builds did not suffice to find every cause; --max-builds allows more",)
-    return ()
 
 
 def epoch(setting: int | str | None, commit_time: int, *, where: str) -> tuple[int | None, str]:

@@ -69,14 +69,13 @@ def check_packages(folder: Path, *, worktree: bool) -> int:
     if any(sum(name.endswith(ending) for name in found) != 1 for ending in WANTED):
         return failed(1, f"expected one wheel and one sdist, found {found}", "see [build-system] in pyproject.toml")
     silent = [row.name for row in report.variations if row.status != "passed"]
-    print(
-        f"\nself: equal in {len(report.builds)} builds, {len(report.variations) - len(silent)} things varied with effect"
-    )
+    varied = len(report.variations) - len(silent)
+    print(f"\nself: equal in {len(report.builds)} builds, {varied} things varied with effect")
     if silent:
         print(f"self: without effect on this host, so that nothing is known of them: {', '.join(silent)}")
     if report.source.dirty and not worktree:
         print(
-            f"self: the commit {report.source.commit[:12]} was built; not in it: {len(report.source.dirty)} changed files"
+            f"self: built was the commit {report.source.commit[:12]}, without {len(report.source.dirty)} changed files"
         )
     for file in report.outputs:
         print(f"{file.first.sha256 if file.first else '-'}  {file.name}")

@@ -14,6 +14,8 @@ from rebuilder.findings import Cause, Difference, DifferenceClass, Finding, Memb
 
 #: What differs, of a place that is a whole file.
 CONTENT = "content"
+#: What moves in a program with any string in it.
+_LAYOUT = frozenset({"elf header", "program headers", "section headers", "section layout", "section order", "gap"})
 #: Bytes of a member that is looked through for every text, and for unique words only.
 MAX_SMALL, MAX_LARGE = 4 * 1024**2, 64 * 1024**2
 #: Bytes of members looked through for one pair of files.
@@ -91,8 +93,9 @@ def roots(output: str, difference: Difference, files: Iterable[MemberPath]) -> d
 
 def _place(finding: Finding, files: frozenset[MemberPath]) -> tuple[MemberPath, str]:
     path = finding.path
+    own = finding.kind is DifferenceClass.CONTENT or finding.what in _LAYOUT
     for size in range(len(path), -1, -1):
-        if path[:size] in files and (size < len(path) or finding.kind is DifferenceClass.CONTENT):
+        if path[:size] in files and (size < len(path) or own):
             return path[:size], CONTENT
     return path, finding.what
 

@@ -62,8 +62,8 @@ class _Given:
               help="Folder for the report: page, JSON, both builds as scripts.")
 @click.option("--sarif", type=_OUTPUT_FILE, help="Write SARIF 2.1.0, for code scanning.")
 @click.option("--junit", type=_OUTPUT_FILE, help="Write JUnit XML, a test case for each variation.")
-@click.option("--write-recipe", is_flag=True,
-              help="Where nothing differs: write recipe and toolchain lock of this very build into the project.")
+@click.option("--write-recipe", is_flag=False, flag_value="", default=None, metavar="[DIR]",
+              help="Where nothing differs: write recipe and toolchain lock.  [default DIR: recipes/ of the project]")
 @click.option("--json", "as_json", is_flag=True, help="Print the report (check.json) on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress; one line with the answer.")
 def check(folder: Path, command: tuple[str, ...], **options: object) -> None:
@@ -96,8 +96,9 @@ def check(folder: Path, command: tuple[str, ...], **options: object) -> None:
         shop.sweep()
         checked = _run(shop, config, given, fresh=bool(options["relock"]))
         _keep(shop, checked, given.output, options)
-        if options["write_recipe"]:
-            _write_recipe(shop, checked, given)
+        if options["write_recipe"] is not None:
+            named = str(options["write_recipe"])
+            _write_recipe(shop, checked, given, Path(named) if named else None)
     _say(checked, given, options)
     raise click.exceptions.Exit(checked.report.verdict.exit_code)
 
@@ -202,7 +203,7 @@ def _keep(shop: Workshop, checked: Checked, output: Path | None, options: dict[s
             replace_synced(file, made(checked.report))
 
 
-def _write_recipe(shop: Workshop, checked: Checked, given: _Given) -> None:
+def _write_recipe(shop: Workshop, checked: Checked, given: _Given, into: Path | None) -> None:
     from rebuilder.check.model import CheckVerdict
 
     if checked.report.verdict is not CheckVerdict.REPRODUCIBLE:
@@ -210,7 +211,7 @@ def _write_recipe(shop: Workshop, checked: Checked, given: _Given) -> None:
         return
     from rebuilder.check_recipe import write_recipe
 
-    for path in write_recipe(checked, given.folder, shop.blobs):
+    for path in write_recipe(checked, given.folder, shop.blobs, into):
         click.echo(f"rebuilder: wrote {path}", err=True)
 
 

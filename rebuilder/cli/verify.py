@@ -115,7 +115,7 @@ def verify(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, .
 
 def _check_usage(target: str, source: Path | None, artifacts: tuple[Path, ...], options: dict[str, object]) -> None:
     """``UsageError`` for what can be seen to be wrong before anything is asked, opened or started."""
-    recipe = bool(target) and not target.startswith("pkg:")
+    recipe = target.endswith(".toml")
     if bool(target) == bool(source) and not recipe:
         msg = "expected either a TARGET or --source with --artifact, found " + ("both" if target else "neither")
         raise UsageError(msg, hint="for example: rebuilder verify 'pkg:deb/debian/less?distro=trixie'")

@@ -144,7 +144,8 @@ def published_of(recipe: ProjectRecipe) -> Published:
     return Published(
         purl=recipe.purl,
         ecosystem=wanted.type,
-        suite=recipe.toolchain.suite,
+        # No index has them; where the toolchain is from is the lock's to say.
+        suite="",
         source_name=recipe.source.name,
         source_version=recipe.source.version,
         artifacts=tuple(
