@@ -93,7 +93,7 @@ def breakages(told: Evidences) -> tuple[Breakage, ...]:
 
 def _reasons(one: Answer, aspect: Aspect) -> Iterable[tuple[_Kind, Names]]:
     if aspect == FAILS:
-        yield "fails", one.culprits or one.together or one.candidates
+        yield "fails", one.culprits or one.together or one.candidates or one.doubtful
         return
     if one.together:
         yield "together", one.together
@@ -182,8 +182,9 @@ def _breakage(told: Evidences, key: _Key, group: _Group) -> Breakage:
         update = {"findings": tuple(sorted(set(group.findings)))}
         cause = cause.model_copy(update=update | ({"confidence": "proved"} if proof and key.names else {}))
     places = tuple(dict.fromkeys((output, *path) for output, path, _ in group.aspects if output))
+    open_ = key.kind == "open" or (key.kind == "fails" and not _found(told.answers[FAILS]))
     return Breakage(
-        variations=tuple(name for name in NAMES if name in key.names and key.kind != "open"),
+        variations=tuple(name for name in NAMES if name in key.names and not open_),
         proof=proof,
         places=places[:MAX_PLACES],
         count=len(places),
@@ -192,6 +193,11 @@ def _breakage(told: Evidences, key: _Key, group: _Group) -> Breakage:
         fails=key.kind == "fails",
         summary=_summary(told, key, group, cause),
     )
+
+
+def _found(one: Answer) -> bool:
+    """It is known what makes it so."""
+    return bool(one.culprits or one.together)
 
 
 def _proof(told: Evidences, key: _Key, group: _Group) -> tuple[Literal["canary", "rebuild", "repeat"], ...]:
@@ -228,7 +234,7 @@ def _clean_build(told: Evidences, aspect: Aspect) -> int | None:
 
 
 def _fix(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> Fix:
-    if key.kind == "chance":
+    if key.kind == "chance" or not key.names:
         return Fix(words=fixes.chance(cause.id if cause else "").words)
     if key.kind == "open" or len(key.names) != 1:
         names = ", ".join(TABLE[name].title for name in NAMES if name in key.names)
@@ -246,15 +252,25 @@ def _fix(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> Fix:
 def _summary(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> str:
     names = " and ".join(TABLE[name].title for name in NAMES if name in key.names)
     if key.kind == "fails":
-        return f"the build fails when this is varied: {names}"
+        return _failing(told.answers[FAILS], names)
     where = _where(told, group.aspects, cause)
     if key.kind == "chance":
         return f"{where} differs between two builds of which nothing was varied"
     if key.kind == "open":
         return f"{where} depends on one of these, more builds would tell: {names}"
     if key.kind == "together":
-        return f"{where} changes only when these are varied together: {names}"
+        return f"{where} changes only when several of these are varied together: {names}"
     return f"{where} depends on the {names}"
+
+
+def _failing(one: Answer, names: str) -> str:
+    if one.flaky:
+        return "the build fails now and then, with nothing varied"
+    if one.together:
+        return f"the build fails when several of these are varied together: {names}"
+    if not _found(one):
+        return f"the build fails when one of these is varied, more builds would tell: {names}"
+    return f"the build fails when this is varied: {names}"
 
 
 def _where(told: Evidences, aspects: Sequence[Aspect], cause: Cause | None) -> str:

@@ -1,0 +1,362 @@
+"""A whole check without an engine: builds are functions of what they are given, so that their truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rebuilder.check.builds import PROBE_MARK
+from rebuilder.check.model import (
+    CheckReport,
+    CheckVerdict,
+    Project,
+    ProjectKind,
+    SourceState,
+    VariationName,
+    VariationReport,
+)
+from rebuilder.check.outcome import NOT_VARIED
+from rebuilder.check.variations import MARKER, NAMES
+from rebuilder.checking import CheckPorts, Checked, Subject, Wishes, check
+from rebuilder.model import Attempt, BuildPlan, FailureReason, Limits, RootImage, Step
+from rebuilder.store.blobs import BlobStore
+from rebuilder.treetar import tree_tar
+from tests.records import lock, sha
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+Seen = dict[str, str]
+Outputs = dict[str, bytes]
+
+
+def seen_by(plan: BuildPlan) -> Seen:
+    """All that a build can see of what is varied, as the probe in a container tells it."""
+    probe = next(step for step in plan.steps if PROBE_MARK in step.argv)
+    variables = plan.environment
+    ahead = int(variables.get("FAKETIME", "+0d")[1:-1])
+    tree = next(one for one in plan.inputs if one.name == "source.tar").sha256
+    return {
+        "path": probe.cwd,
+        "home": variables["HOME"],
+        "user": variables["USER"],
+        "umask": probe.argv[3],
+        "locale": variables["LC_ALL"],
+        "timezone": variables["TZ"],
+        "host": f"{plan.hostname}.{plan.domainname}",
+        "environment": variables.get(MARKER, "not set"),
+        "exec-path": variables["PATH"],
+        "shell": next((one.link for one in plan.files if one.link), "dash"),
+        "cpu": plan.cpuset,
+        "jobs": variables.get("MAKEFLAGS", "not set"),
+        "kernel": "2.6" if "setarch" in probe.argv else "6",
+        "clock": str(int(NOW.timestamp()) + ahead * 86400),
+        "order": tree,
+        "times": tree,
+        "tmpdir": variables["TMPDIR"],
+        "hash-seed": variables["PYTHONHASHSEED"],
+    }
+
+
+@dataclass
+class Fake:
+    """A builder whose builds are a function. ``None``: the build fails."""
+
+    blobs: BlobStore
+    build_of: Callable[[Seen, int], Outputs | None]
+    #: Variations that cannot be seen in its containers, whatever they are told.
+    blind: frozenset[VariationName] = frozenset()
+    log: bytes = b""
+    plans: list[BuildPlan] = field(default_factory=list)
+
+    def build(self, plan: BuildPlan, root: RootImage, *, run_id: str, number: int, keep: bool = False) -> Attempt:
+        self.plans.append(plan)
+        seen = seen_by(plan)
+        made = self.build_of(seen, number)
+        word = next(step.argv[step.argv.index(PROBE_MARK) + 1] for step in plan.steps if PROBE_MARK in step.argv)
+        shown = {name: "the same" if name in self.blind else value for name, value in seen.items()}
+        told = "".join(f"{word} {name} {value}\n" for name, value in {**shown, "end": ""}.items()).encode() + self.log
+        files = (made or {}).items()
+        return Attempt(
+            run_id=run_id, build="generic", number=number, root_sha256=root.sha256, started=NOW, finished=NOW,
+            exit_status=1 if made is None else 0, failure=FailureReason.EXIT_STATUS if made is None else None,
+            detail="make ended with status 2" if made is None else "",
+            outputs=tuple(self.blobs.put([data], name=name, limit=len(data)) for name, data in files),
+            log=self.blobs.put([told], name="build.log", limit=len(told)), limits=plan.limits, engine="fake",
+        )  # fmt: skip
+
+
+class Silent:
+    def stage(self, name: str, detail: str = "") -> None: ...
+
+    def line(self, text: str) -> None: ...
+
+    def now(self) -> datetime:
+        return NOW
+
+
+@dataclass
+class Bench:
+    """Checks of projects that are functions."""
+
+    folder: Path
+    fake: Fake | None = None
+
+    def checked(self, build_of: Callable[[Seen, int], Outputs | None], **changes: Any) -> Checked:
+        blobs = BlobStore(self.folder / "state")
+        tree = self.folder / "tree"
+        for name in ("a", "b", "c"):
+            tree.mkdir(exist_ok=True)
+            (tree / name).write_text(name)
+        blind = frozenset(changes.pop("blind", ()))
+        self.fake = Fake(blobs, build_of, blind, changes.pop("log", b""))
+        kind = changes.pop("kind", ProjectKind.MAKE)
+        project = Project(kind=kind, name="demo", found="Makefile", steps=(Step(argv=("make",), cwd="@TREE@"),))
+        stored = blobs.put(tree_tar(tree, "demo", 1_700_000_000), name="tree.tar", limit=10**6)
+        source = SourceState(kind="git-commit", commit="c" * 40, tree=stored, epoch=1_700_000_000, epoch_from="commit")
+        wishes: dict[str, Any] = {"variations": NAMES, "seed": 7, "suite": "trixie", "limits": Limits(), "again": "x"}
+        root = RootImage(build="generic", sha256=sha("root"), size=1, packages=3)
+        ports = CheckPorts(
+            blobs=blobs, builder=self.fake, progress=Silent(), clock=Silent(),
+            toolchain=lambda suite, relations: (lock(), root), dependencies=lambda project, root: (),
+            npm_cache=lambda packages: stored, hooks=lambda *_: (), probe="probe", new_run_id=lambda: "run",
+        )  # fmt: skip
+        return check(Subject(source=source, project=project, committed=1_700_000_000), Wishes(**wishes | changes), ports)
+
+    def report(self, build_of: Callable[[Seen, int], Outputs | None], **changes: Any) -> CheckReport:
+        return self.checked(build_of, **changes).report
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def rows(report: CheckReport) -> Mapping[str, VariationReport]:
+    return {row.name: row for row in report.variations}
+
+
+def test_a_clean_project_takes_two_builds_and_only_what_was_seen_is_said(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": b"same"})
+    assert report.verdict is CheckVerdict.REPRODUCIBLE
+    assert report.verdict.exit_code == 0
+    assert report.headline == "no difference seen under 18 effective variations in 2 builds."
+    assert [build.purpose for build in report.builds] == ["control", "varied"]
+    assert {row.status for row in report.variations} == {"passed"}
+    assert report.not_varied == NOT_VARIED
+    assert report.breakages == ()
+    assert [(one.name, one.first == one.second) for one in report.outputs] == [("out", True)]
+
+
+def test_what_has_no_effect_is_never_passed(bench: Bench) -> None:
+    blind: tuple[VariationName, ...] = ("locale", "cpu", "clock")
+    report = bench.report(lambda seen, number: {"out": b"same"}, blind=blind)
+    assert report.verdict is CheckVerdict.REPRODUCIBLE
+    for name in blind:
+        assert rows(report)[name].status == "not-effective"
+        assert rows(report)[name].detail
+    assert report.headline == (
+        "no difference seen under 15 effective variations in 2 builds (locale, cpu, clock had no effect)."
+    )
+
+
+def test_what_has_no_effect_is_not_blamed_and_not_varied_again(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": seen["umask"].encode()}, blind=("locale",))
+    assert {name for one in report.breakages for name in one.variations} == {"umask"}
+    assert not any("locale" in build.varied for build in report.builds[2:])
+
+
+def test_what_was_left_out_is_said_and_never_varied(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": seen["path"].encode()}, variations=("home", "umask"))
+    assert report.verdict is CheckVerdict.REPRODUCIBLE
+    assert {name for name, row in rows(report).items() if row.status == "left-out"} == set(NAMES) - {"home", "umask"}
+    assert report.headline.startswith("no difference seen under 2 effective variations")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_cause_is_named_and_no_other(bench: Bench, name: VariationName) -> None:
+    if name in {"order", "times"}:
+        # Both change the tar of the tree, and that is all a fake can see of it.
+        report = bench.report(lambda seen, number: {"out": seen[name].encode()}, variations=(name, "path"))
+    else:
+        report = bench.report(lambda seen, number: {"out": f"made: {seen[name]}\n".encode(), "other": b"same"})
+    assert report.verdict is CheckVerdict.NOT_REPRODUCIBLE
+    assert report.verdict.exit_code == 10
+    assert {one for breakage in report.breakages for one in breakage.variations} == {name}
+    assert len(report.builds) <= 9
+    (breakage,) = report.breakages
+    assert "rebuild" in breakage.proof
+    assert breakage.places == (("out",),)
+    assert breakage.fix.words
+    assert rows(report)[name].status == "breaks"
+    assert {row.status for row in report.variations if row.name != name} <= {"passed", "left-out"}
+    if "canary" in breakage.proof:
+        assert len(report.builds) == 3
+
+
+def test_a_canary_in_one_of_two_outputs_takes_three_builds(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": b"at " + seen["path"].encode(), "other": b"same"})
+    (breakage,) = report.breakages
+    assert breakage.proof == ("canary", "rebuild")
+    assert breakage.cause is not None
+    assert breakage.cause.confidence == "proved"
+    assert breakage.fix.result == "confirmed"
+    assert "build 3 gives the same bytes" in breakage.fix.reason
+    assert [build.purpose for build in report.builds] == ["control", "varied", "confirm"]
+    assert [build.differing for build in report.builds] == [None, ("out",), ()]
+    assert report.headline.startswith("out differs. out (offset ")
+    assert "depends on the build path" in report.headline
+    assert "Cause: " in report.headline
+    assert "Fix: " in report.headline
+
+
+def test_two_causes_in_two_files_are_two_breakages(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"a": seen["home"].encode(), "b": seen["umask"].encode()})
+    found = {one.variations: one.places for one in report.breakages}
+    assert found == {("home",): (("a",),), ("umask",): (("b",),)}
+    assert report.headline.endswith(" 1 more below.")
+
+
+def test_two_causes_in_one_file_are_two_breakages(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"a": f"{seen['home']}\n{seen['host']}".encode()})
+    assert {one.variations for one in report.breakages} == {("home",), ("host",)}
+    assert len(report.builds) == 3
+
+
+def test_a_dump_of_the_environment_is_said_once(bench: Bench) -> None:
+    def build_of(seen: Seen, number: int) -> Outputs:
+        assert bench.fake is not None
+        return {"env": "\n".join(f"{k}={v}" for k, v in bench.fake.plans[-1].environment.items()).encode()}
+
+    report = bench.report(build_of)
+    assert [one.variations for one in report.breakages] == [("environment",)]
+    assert len(report.builds) == 3
+
+
+def test_chance_is_flaky_and_blamed_on_nothing(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": b"%d" % number, "other": b"same"})
+    assert report.verdict is CheckVerdict.FLAKY
+    assert report.verdict.exit_code == 12
+    (breakage,) = report.breakages
+    assert breakage.variations == ()
+    assert breakage.proof == ("repeat",)
+    assert "between two builds of which nothing was varied" in breakage.summary
+    assert {row.status for row in report.variations} == {"passed"}
+    assert len(report.builds) == 3
+
+
+def test_chance_beside_a_cause_is_not_only_flaky(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"a": b"%d" % number, "b": seen["path"].encode()})
+    assert report.verdict is CheckVerdict.NOT_REPRODUCIBLE
+    assert {one.variations for one in report.breakages} == {(), ("path",)}
+
+
+def test_chance_once_in_ten_is_seen_by_repeating(bench: Bench) -> None:
+    def build_of(seen: Seen, number: int) -> Outputs:
+        return {"out": b"rare" if number == 7 else b"usual"}
+
+    assert bench.report(build_of).verdict is CheckVerdict.REPRODUCIBLE
+    report = bench.report(build_of, repeat=10)
+    assert report.verdict is CheckVerdict.FLAKY
+    assert {name for one in report.breakages for name in one.variations} == set()
+    again = bench.report(lambda seen, number: {"out": b"same"}, repeat=4)
+    assert again.verdict is CheckVerdict.REPRODUCIBLE
+    assert len(again.builds) == 5
+    assert "from seed 8" in again.builds[2].why
+
+
+def test_a_control_that_fails_is_build_failed_with_the_reason_and_what_to_do(bench: Bench) -> None:
+    log = b"curl: (6) Could not resolve host: data.example.invalid\n"
+    report = bench.report(lambda seen, number: None, log=log)
+    assert report.verdict is CheckVerdict.BUILD_FAILED
+    assert report.verdict.exit_code == 13
+    assert report.headline == (
+        "the build failed with nothing varied: make ended with status 2; it asked the network for "
+        "data.example.invalid. Next: a build has no network here: name what it fetches as a dependency, or put it "
+        "into the source."
+    )
+    assert len(report.builds) == 1
+    assert {row.status for row in report.variations} == {"undecided"}
+
+
+def test_a_control_that_makes_nothing_says_what_was_looked_for(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {})
+    assert report.verdict is CheckVerdict.BUILD_FAILED
+    assert "made none of: *" in report.headline
+
+
+@pytest.mark.parametrize("name", ["locale", "path", "clock"])
+def test_a_build_that_fails_under_one_variation_is_a_finding_of_its_own(bench: Bench, name: VariationName) -> None:
+    usual: list[str] = []
+
+    def build_of(seen: Seen, number: int) -> Outputs | None:
+        usual.append(seen[name])
+        return {"out": b"same"} if seen[name] == usual[0] else None
+
+    report = bench.report(build_of)
+    assert report.verdict is CheckVerdict.NOT_REPRODUCIBLE
+    (breakage,) = report.breakages
+    assert breakage.fails
+    assert breakage.variations == (name,)
+    assert "the build fails when this is varied" in breakage.summary
+    assert rows(report)[name].status == "breaks"
+    assert report.builds[-1].attempt.failure is None or len(report.builds) <= 9
+
+
+def test_a_build_that_fails_by_chance_is_flaky(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": b"same"} if number == 1 else None)
+    assert report.verdict is CheckVerdict.FLAKY
+    (breakage,) = report.breakages
+    assert breakage.fails
+    assert breakage.variations == ()
+    assert breakage.summary == "the build fails now and then, with nothing varied"
+    assert "Hold these fixed" not in breakage.fix.words
+
+
+def test_an_output_that_only_one_build_makes_is_a_difference(bench: Bench) -> None:
+    def build_of(seen: Seen, number: int) -> Outputs:
+        return {"out": b"same"} | ({} if seen["umask"] == "0022" else {"extra": b"more"})
+
+    report = bench.report(build_of)
+    assert {one.variations for one in report.breakages} == {("umask",)}
+    assert report.breakages[0].places == (("extra",),)
+    assert {one.name: (one.first is None, one.second is None) for one in report.outputs}["extra"] == (True, False)
+
+
+def test_few_builds_leave_causes_undecided_and_say_so(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": seen["jobs"].encode()}, max_builds=4)
+    assert len(report.builds) == 4
+    assert report.verdict is CheckVerdict.NOT_REPRODUCIBLE
+    assert rows(report)["jobs"].status == "undecided"
+    assert "passed" not in {rows(report)[name].status for name in ("jobs",)}
+    assert any("4 builds did not suffice" in one for one in report.warnings)
+    assert "more builds would tell" in report.breakages[0].summary
+
+
+def test_the_same_seed_makes_the_same_report(bench: Bench) -> None:
+    def build_of(seen: Seen, number: int) -> Outputs:
+        return {"a": f"{seen['path']} {seen['timezone']}".encode(), "b": seen["hash-seed"].encode()}
+
+    first, again, other = (bench.report(build_of, seed=seed) for seed in (7, 7, 8))
+
+    def plain(report: CheckReport) -> dict[str, Any]:
+        """The probe's word is never the same, so that logs are not either."""
+        made = report.model_dump(mode="json", by_alias=True)
+        for one in made["builds"]:
+            one["attempt"].pop("log")
+        return made
+
+    assert plain(first) == plain(again)
+    assert plain(first) != plain(other)
+    assert first.verdict == other.verdict
+
+
+def test_no_two_builds_of_a_check_are_told_the_same_word(bench: Bench) -> None:
+    bench.report(lambda seen, number: {"out": seen["path"].encode()})
+    assert bench.fake is not None
+    words = {step.argv[step.argv.index(PROBE_MARK) + 1] for plan in bench.fake.plans for step in plan.steps
+             if PROBE_MARK in step.argv}  # fmt: skip
+    assert len(words) == len(bench.fake.plans) == 3
