@@ -35,6 +35,7 @@ _USUAL: Mapping[VariationName, str] = {
     "tmpdir": "random-name",
     "hash-seed": "hash-order",
 }
+_ORDERS = frozenset({"archive-order", "hash-order", "json-key-order", "linker-layout", "symbol-order"})
 #: A cause that only passes on what another one did is not the reason.
 _PASSED_ON = frozenset({"build-id", "debian-control-size", "debuglink", "md5sums", "wheel-record"})
 _Kind = Literal["fails", "variation", "together", "chance", "open"]
@@ -117,7 +118,7 @@ def _cause(told: Evidences, aspect: Aspect, names: Names) -> tuple[Cause | None,
     if shown is None or not indexes:
         return None, ()
     claiming = [cause for cause in shown.explanation.causes if set(indexes) & set(cause.findings)]
-    fitting = [cause for cause in claiming if names & set(LOOKS_LIKE.get(cause.id, ()))]
+    fitting = [cause for cause in claiming if names & _fits(cause.id)]
     own = [cause for cause in claiming if cause.id not in _PASSED_ON and cause.id not in LOOKS_LIKE]
     if fitting:
         return fitting[0], indexes
@@ -126,6 +127,12 @@ def _cause(told: Evidences, aspect: Aspect, names: Names) -> tuple[Cause | None,
     if not names:
         return next(iter(claiming), None), indexes
     return next(iter(own), usual), indexes
+
+
+def _fits(cause: str) -> Names:
+    """Variations that a cause is right for. Whatever is in another order may be so for a race, too."""
+    races: Names = frozenset({"jobs", "cpu"}) if cause in _ORDERS else NONE
+    return races.union(LOOKS_LIKE.get(cause, ()))
 
 
 def _usual(told: Evidences, names: Names, finding: Finding, indexes: Sequence[int]) -> Cause | None:

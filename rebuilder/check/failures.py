@@ -10,7 +10,8 @@ from rebuilder.model import Attempt, FailureReason
 #: Of a log, so much of its end is read: what fails says so last.
 MAX_LOG = 1024 * 1024
 _MAX_SHOWN = 5
-_HOST = rb"([A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){0,8}[A-Za-z0-9-]{1,62})"
+#: Groups and repeats that give nothing back (`(?>`, `{}+`): a log can be made to be slow to read.
+_HOST = rb"(?>([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?))"
 _NETWORK = tuple(
     re.compile(pattern)
     for pattern in (
@@ -27,7 +28,7 @@ _NETWORK = tuple(
         rb"UnknownHostException: " + _HOST,
         rb"https?://"
         + _HOST
-        + rb"[^\s'\"]{0,300}['\"]?:? ?(?:Temporary failure|Name or service not known|Network is unr)",
+        + rb"[^\s'\"]{0,300}+['\"]?:? ?(?:Temporary failure|Name or service not known|Network is unr)",
         rb"ssh: Could not resolve hostname " + _HOST,
     )
 )
@@ -35,8 +36,11 @@ _ANY_NETWORK = re.compile(
     rb"Temporary failure in name resolution|Name or service not known|Network is unreachable|No route to host|"
     rb"ENETUNREACH"
 )
-_READ_ONLY = re.compile(rb"['\"`\s:]((?:/[\w.+@~-]{1,100}){1,12})['\"`]?:? ?[^\n]{0,60}?Read-only file system")
-_EROFS = re.compile(rb"EROFS[^\n]{0,100}?'((?:/[\w.+@~-]{1,100}){1,12})'|Read-only file system: '((?:/[^'\n]{1,200}))'")
+#: In a locale of UTF-8 the quotes of GNU's tools are no ASCII.
+_OPENING, _CLOSING = rb"(?:['\"`\s:]|\xe2\x80\x98)", rb"(?:['\"`]|\xe2\x80\x99)"
+_PATH = rb"((?:/[\w.+@~-]{1,100}+){1,12}+)"
+_READ_ONLY = re.compile(_OPENING + _PATH + _CLOSING + rb"?:? ?[^\n]{0,60}?[Rr]ead-only file system")
+_EROFS = re.compile(rb"EROFS[^\n]{0,100}?'" + _PATH + rb"'|Read-only file system: '((?:/[^'\n]{1,200}))'")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,10 +116,10 @@ def _step(step: Step) -> str:
 
 
 def _perl(text: str) -> str:
-    r"""A literal of perl: only ``\`` and ``'`` mean something in it. A line of its own that ends the here-document
-    cannot be among them, for every literal begins on a line with other text and ends with a quote."""
+    r"""A literal of perl: only ``\`` and ``'`` mean something in it. No line of it begins with the word that ends the
+    here-document, for whatever stands before or behind that word."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return "'" + escaped.replace("\nPROGRAM\n", "\n' . 'PROGRAM\n") + "'"
+    return "'" + escaped.replace("\nPROGRAM", "\n' . 'PROGRAM") + "'"
 
 
 def _container(plan: BuildPlan) -> str:

@@ -174,7 +174,9 @@ def _wishes(given: _Given, settings: CheckSettings, config: Config) -> Wishes:
 
 def _again(given: _Given) -> str:
     """The command that repeats this check exactly, as long as the toolchain is the same."""
-    words = ["rebuilder", "check", str(given.folder), "--seed", str(given.seed)]
+    folder = str(given.folder)
+    folder = f"./{folder}" if folder.startswith("-") else folder
+    words = ["rebuilder", "check", folder, "--seed", str(given.seed)]
     words += ["--variations", given.variations] if given.variations else []
     words += ["--suite", given.suite] if given.suite else []
     words += ["--worktree"] if given.worktree else []

@@ -28,7 +28,7 @@ def pinned(recipe: ProjectRecipe, published: Published, lock: ToolchainLock | No
     changed = _repacked(recipe, published)
     evidence = "recipe" if not changed else f"recipe; {HISTORY_NAME} has sha256 {changed}"
     return (
-        *_source(recipe, Origin.PINNED, evidence),
+        *_source(recipe, Origin.ASSUMED if changed else Origin.PINNED, evidence),
         toolchain(recipe, lock),
         *_settings(recipe, Origin.PINNED, "recipe"),
         _epoch(recipe, Origin.PINNED, "recipe, build.epoch"),

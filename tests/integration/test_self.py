@@ -1,4 +1,4 @@
-"""What `make self` promises: this tree's wheel, sdist and toolchain come out the same, and it fails where they do not."""
+"""What `make self` promises: wheel, sdist and toolchain of this tree come out the same, and where not, it fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,18 @@ class Run:
 
     def output(self, ending: str) -> Path:
         [file] = [file for file in self.report.outputs if file.name.endswith(ending)]
-        return STATE / "blobs" / file.first.sha256[:2] / file.first.sha256
+        return blob(file.first.sha256)
+
+    def tree(self) -> set[str]:
+        """Names of all files that were built from."""
+        with tarfile.open(blob(self.report.source.tree.sha256)) as tar:
+            files = {member.name.partition("/")[2] for member in tar if not member.isdir()}
+        assert "rebuilder/model.py" in files
+        return files
+
+
+def blob(sha256: str) -> Path:
+    return STATE / "blobs" / sha256[:2] / sha256
 
 
 def run(script: Path, folder: Path, *options: str) -> Run:
@@ -70,13 +81,6 @@ def project(tmp_path: Path) -> Path:
     return tmp_path / "demo"
 
 
-def files_of_the_tree() -> set[str]:
-    """What is committed or could be."""
-    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
-
-
 def test_wheel_sdist_and_root_filesystem_come_out_the_same(itself: Run) -> None:
     assert itself.code == 0, itself.out[-3000:] + itself.err[-3000:]
     report = itself.report
@@ -102,7 +106,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_anchors(itself: Run) 
         [entry] = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
         assert wheel.read(entry).decode().split() == ["[console_scripts]", "rebuilder", "=", "rebuilder.cli:main"]
     data = {name.partition(".data/data/share/rebuilder/")[2] for name in names if ".data/" in name}
-    tree = files_of_the_tree()
+    tree = itself.tree()
     assert {name for name in names if name.startswith("rebuilder/")} == {
         name for name in tree if name.startswith("rebuilder/")
     }
@@ -116,7 +120,7 @@ def test_the_sdist_holds_the_tree_and_gives_the_same_wheel(itself: Run, tmp_path
         sdist.extractall(tmp_path, filter="data")
     [folder] = tmp_path.iterdir()
     held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert held - {"PKG-INFO"} == {name for name in files_of_the_tree() if not name.startswith(LEFT_OUT)}
+    assert held - {"PKG-INFO"} == {name for name in itself.tree() if not name.startswith(LEFT_OUT)}
     words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "dist"]
     subprocess.run(words, cwd=folder, check=True, capture_output=True)
     [wheel] = (tmp_path / "dist").glob("*.whl")
@@ -142,6 +146,6 @@ def test_a_check_that_does_not_end_well_fails_it_and_says_what_to_do(project: Pa
         subprocess.run([*git, *words], check=True)
     done = run(project / "scripts" / "self.py", tmp_path / "report")
     assert done.code == 13, done.out[-3000:] + done.err[-3000:]
-    assert re.search(r"self: the check of wheel and sdist ended with 13, not with 0\n  what to do: read .*log", done.err)
+    assert re.search(r"check of wheel and sdist ended with 13, not with 0\n  what to do: read .*log", done.err)
     assert "the backend of the demo says no" in (tmp_path / "report" / "build-1.log").read_text()
     assert "root filesystem of" not in done.out

@@ -78,7 +78,7 @@ def test_a_canary_alone_is_a_proof_and_a_clean_build_confirms_the_fix() -> None:
     assert sure.cause is not None
     assert (sure.cause.id, sure.cause.confidence) == ("home", "proved")
     assert sure.places == (("out",),)
-    assert sure.summary.startswith("out (offset 0x8) depends on the home folder")
+    assert sure.summary.startswith("out (offset 0x9) depends on the home folder")
 
 
 def test_a_build_that_differs_with_it_alone_is_a_proof() -> None:

@@ -23,7 +23,7 @@ def failed(failure: FailureReason = FailureReason.EXIT_STATUS, detail: str = "ma
         f"curl: (6) Could not resolve host: {HOST}",
         f"fatal: unable to access 'https://{HOST}/x.git/': Could not resolve host: {HOST}",
         f"ssh: Could not resolve hostname {HOST}: Temporary failure in name resolution",
-        f"wget: unable to resolve host address ‘{HOST}’",
+        f"wget: unable to resolve host address \u2018{HOST}\u2019",
         f"wget: unable to resolve host address '{HOST}'",
         "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by 'NameResolutionError("
         f"\"HTTPSConnection(host='{HOST}', port=443): Failed to resolve '{HOST}' ([Errno -3] Temporary failure in "
@@ -80,7 +80,7 @@ def test_the_reason_names_hosts_and_what_to_do() -> None:
     [
         ("sh: 1: cannot create /opt/demo.txt: Read-only file system", "/opt/demo.txt"),
         ("mkdir: cannot create directory '/opt/x': Read-only file system", "/opt/x"),
-        ("mkdir: cannot create directory ‘/opt/x’: Read-only file system", "/opt/x"),
+        ("mkdir: cannot create directory \u2018/opt/x\u2019: Read-only file system", "/opt/x"),
         ("touch: cannot touch '/usr/lib/x.so': Read-only file system", "/usr/lib/x.so"),
         ("cp: cannot create regular file '/usr/local/bin/demo': Read-only file system", "/usr/local/bin/demo"),
         ("install: cannot create regular file '/usr/bin/demo': Read-only file system", "/usr/bin/demo"),
@@ -142,6 +142,8 @@ def test_control_characters_and_markup_never_become_a_name(log: bytes) -> None:
         b"'/" * (MAX_LOG // 2),
         b" /a/b/c/d" * (MAX_LOG // 9),
         b"-." * (MAX_LOG // 2),
+        (b" /" + b"a" * 99) * (MAX_LOG // 101),
+        (b"://" + b"a." * 60) * (MAX_LOG // 123),
     ],
 )
 def test_a_log_made_to_be_slow_is_not(log: bytes) -> None:
