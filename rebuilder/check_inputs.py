@@ -59,7 +59,7 @@ def subject(asked: Asked, blobs: Blobs) -> tuple[Subject, CheckSettings]:
         tree = TarTree(tar)
         settings = read_settings(tree)
         project = detect(tree, settings, name=asked.folder.resolve().name, command=asked.command)
-    history = repository.bundle(blobs) if repository is not None and project.history else None
+    history = repository.bundle(blobs, commit=asked.commit) if repository is not None and project.history else None
     where = "the commit" if exported.commit and not asked.worktree else "the newest file"
     seconds, told = epoch(settings.source_date_epoch, exported.epoch, where=where)
     state = SourceState(

@@ -53,13 +53,9 @@ class ProjectSources:
         return replace(self._repository(folder, commit), inside=subfolder).export(self.blobs, commit=commit).tree
 
     def history(self, folder: Path, commit: str) -> FileDigest:
-        """The history of the commit that is checked out. ``UsageError`` if it is another."""
-        repository = self._repository(folder, commit)
-        found = repository.checkout.commit("HEAD")
-        if found != commit:
-            msg = f"the build reads the history: expected commit {commit} to be checked out in {folder}, found {found}"
-            raise UsageError(msg, hint=f"run `git checkout {commit}` in another clone, and name that with --source")
-        return repository.bundle(self.blobs).model_copy(update={"name": HISTORY_NAME})
+        """The history of that commit."""
+        bundle = self._repository(folder, commit).bundle(self.blobs, commit=commit)
+        return bundle.model_copy(update={"name": HISTORY_NAME})
 
     def _repository(self, folder: Path, commit: str) -> git.Repository:
         repository = git.find(folder)

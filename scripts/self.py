@@ -40,6 +40,10 @@ EXIT_DIFFERS = 10
 OTHER_UMASK = 0o077
 #: A rule, because it holds where no database of zones is installed.
 OTHER_ZONE = "XYZ-13:47"
+ROOT_ADVICE = (
+    "what follows from host name, umask, time zone or CPU count has to be held fixed in rebuilder/toolchain/rootfs.py; "
+    "a file that varies from run to run needs a named fix-up in rebuilder/toolchain/fixups.py"
+)
 
 
 def main() -> None:
@@ -74,9 +78,8 @@ def check_packages(folder: Path, *, worktree: bool) -> int:
     if silent:
         print(f"self: without effect on this host, so that nothing is known of them: {', '.join(silent)}")
     if report.source.dirty and not worktree:
-        print(
-            f"self: built was the commit {report.source.commit[:12]}, without {len(report.source.dirty)} changed files"
-        )
+        changed = len(report.source.dirty)
+        print(f"self: commit {report.source.commit[:12]} was built; changed since then and left out: {changed} files")
     for file in report.outputs:
         print(f"{file.first.sha256 if file.first else '-'}  {file.name}")
     return 0
@@ -102,16 +105,14 @@ def check_root(lock_file: Path, config: Config) -> int:
         with in_use(config.state), tempfile.TemporaryDirectory(prefix="self-", dir=config.state) as empty:
             found = make_again(lock, config, Path(empty))
     except IntegrityError as err:
-        why = "a file that varies needs a named fix-up in rebuilder/toolchain/fixups.py"
-        return failed(EXIT_DIFFERS, err.message, f"{err.hint or why}; the lock is {lock_file}")
+        return failed(EXIT_DIFFERS, err.message, f"{ROOT_ADVICE}. The lock: {lock_file}")
     except Stopped as stop:
         return failed(stop.verdict.exit_code, stop.reason, "the packages of the lock have to be had: see the mirrors")
     except RebuilderError as err:
         return failed(err.exit_code, err.message, err.hint or "nothing was found out about the root filesystem")
     if found != expected:
-        return failed(
-            EXIT_DIFFERS, f"expected the root filesystem {expected}, found {found}", f"compare by {lock_file}"
-        )
+        what = f"expected the root filesystem {expected}, found {found}"
+        return failed(EXIT_DIFFERS, what, f"{ROOT_ADVICE}. The lock: {lock_file}")
     print(f"{found}  root filesystem")
     print("self: wheel, sdist and root filesystem are reproducible, as far as this host can tell")
     return 0

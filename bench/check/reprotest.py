@@ -3,8 +3,9 @@
     .venv/bin/python bench/check/reprotest.py [--only TEXT] [--cache FOLDER]
 
 It has no backend for containers, and builds where it runs. So it runs in a container of the image of `bare.py`, without
-a network and as an ordinary user, by its null server. What cannot work there is left out (`LEFT_OUT`): it needs FUSE,
-sudo, or a second user. Without diffoscope, so that nothing but builds takes its time. One run has 600 s.
+a network and as an ordinary user, by its null server. What cannot work there is left out (`LEFT_OUT`): it needs FUSE, or
+sudo and other users. With the engine's usual filter of system calls it would give up on most broken projects: that is
+off for it. Without diffoscope, so that nothing but builds takes its time. One run has 600 s.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bare import Bench, bench, command, must
 from prepare import CACHE, COMMITTED, prepare
 
 VERSION = "0.7.33"
-#: Its variations that need FUSE (disorderfs), sudo or unshare, and other users.
+#: Its variations that need FUSE (disorderfs), and sudo with other users.
 LEFT_OUT = ("fileordering", "user_group")
 _ENVIRONMENT = CACHE.parent / "reprotest-env"
 _STARTED = re.compile(r'^INFO:reprotest:build "[^"\n]*": ', re.MULTILINE)

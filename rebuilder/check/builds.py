@@ -36,6 +36,8 @@ _HISTORY = (
     "set -e; git init -q; git fetch -q --tags \"$1\" HEAD:refs/heads/main; "
     "git symbolic-ref HEAD refs/heads/main; git reset -q"
 )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Materials:
     """Files that every build is given, besides the tree: by role. All of them lie in the blobs."""

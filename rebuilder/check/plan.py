@@ -107,10 +107,12 @@ def answer(aspect: Aspect, observed: Sequence[Observed], known: Known) -> Answer
     cleared = NONE.union(*no)
     left = [varied & known.effective - cleared for varied in yes]
     single = NONE.union(*(rest for rest in left if len(rest) == 1))
+    # What differed once may be chance: whatever is left over of that one build has to do it again, unless it looks so.
+    single -= {name for name in single if sum(name in varied for varied in yes) == 1} - known.guessed.get(aspect, NONE)
     seen = marked - cleared
     culprits = single | seen
     if not all(left):
-        return _contradicted(yes, seen)
+        return _contradicted(yes, seen, cleared)
     unexplained = [rest for rest in left if not rest & culprits]
     others = all_but(culprits, aspect, known)
     # What the difference looks like as well need not be proved in one build; several clear the rest together.
@@ -125,14 +127,17 @@ def answer(aspect: Aspect, observed: Sequence[Observed], known: Known) -> Answer
     )
 
 
-def _contradicted(yes: Sequence[Names], seen: Names) -> Answer:
+def _contradicted(yes: Sequence[Names], seen: Names, cleared: Names) -> Answer:
     """A set gave a difference though all of it was cleared in parts: it acts together, or is chance. What was singled
-    out by clearing the rest is not known then; only what differed by itself is."""
-    alone = NONE.union(*(varied for varied in yes if len(varied) == 1))
-    culprits = seen | alone
-    least = min((varied for varied in yes if not varied & culprits), key=len)
-    known = Answer(culprits=culprits, by_canary=seen, by_rebuild=alone)
-    return replace(known, together=least) if yes.count(least) > 1 else replace(known, doubtful=least)
+    out by clearing the rest is not known then; only what differed by itself is, unless a build with it cleared it."""
+    alone = NONE.union(*(varied for varied in yes if len(varied) == 1)) - cleared
+    known = Answer(culprits=seen | alone, by_canary=seen, by_rebuild=alone)
+    least = min((varied for varied in yes if not varied & known.culprits), key=len, default=NONE)
+    if not least or yes.count(least) == 1:
+        return replace(known, doubtful=least)
+    if len(least) == 1:  # it differs by itself, and something else takes the difference away
+        return replace(known, culprits=known.culprits | least, by_rebuild=alone | least)
+    return replace(known, together=least)
 
 
 def all_but(culprits: Names, aspect: Aspect, known: Known) -> Names:

@@ -6,7 +6,9 @@ but its objects decides what the bytes are (`snapshot`).
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebuilder.errors import TooLargeError, UsageError
-from rebuilder.fetch.git_command import Checkout, checkout, shown
+from rebuilder.fetch.git_command import Checkout, Git, checkout, shown
 from rebuilder.fetch.snapshot import Part, Seen, differing, members, work_files
 from rebuilder.treetar import OPEN, listed_tar, newest_time, packed, tree_tar
 
@@ -90,17 +92,31 @@ class Repository:
         tree = _put(blobs, listed_tar(self.folder, paths, TOP, epoch), of)
         return self._exported(tree, epoch, part, seen)
 
-    def bundle(self, blobs: Blobs) -> FileDigest:
-        """The commit that is checked out (as HEAD), its history and its tags, as `git clone` reads it. ``UsageError``
-        for a shallow clone, whose history is not there."""
+    def bundle(self, blobs: Blobs, *, commit: str = "HEAD") -> FileDigest:
+        """A commit (as HEAD), its history and its tags, as `git clone` reads it. ``UsageError`` for a shallow clone,
+        whose history is not there."""
         git = self.checkout.git
-        commit = self._commit("HEAD")
+        commit = self._commit(commit)
         if git.answer("rev-parse", "--is-shallow-repository").strip() != b"false":
             msg = f"{self.checkout.top}: the build reads its version from the history; found a shallow clone of it"
             raise UsageError(msg, hint="run `git fetch --unshallow --tags`, in CI with the whole history (depth 0)")
-        tags = git.answer("for-each-ref", f"--merged={commit}", "--format=%(refname)", "refs/tags")
-        chunks = git.stream("bundle", "create", "--quiet", "-", "--stdin", told=b"HEAD\n" + tags)
-        return _put(blobs, chunks, "the history", name="history.bundle")
+        tags = git.answer("for-each-ref", f"--merged={commit}", "--format=%(objectname) %(refname)", "refs/tags")
+        with tempfile.TemporaryDirectory(prefix="rebuilder-history-") as folder:
+            beside = self._beside(Path(folder), commit, tags)
+            chunks = beside.stream("bundle", "create", "--quiet", "-", "HEAD", "--tags")
+            return _put(blobs, chunks, "the history", name="history.bundle")
+
+    def _beside(self, folder: Path, commit: str, tags: bytes) -> Git:
+        """A repository of nothing but names, with the objects of this one: a bundle names a commit only by a name."""
+        objects = Path(os.fsdecode(self.checkout.git.answer("rev-parse", "--git-path", "objects").rstrip(b"\n")))
+        (folder / "objects" / "info").mkdir(parents=True)
+        (folder / "refs").mkdir()
+        (folder / "objects" / "info" / "alternates").write_bytes(os.fsencode(objects.absolute()) + b"\n")
+        (folder / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
+        lines = [*tags.splitlines(), f"{commit} refs/heads/main".encode()]
+        names = sorted(lines, key=lambda line: line.partition(b" ")[2])
+        (folder / "packed-refs").write_bytes(b"".join(line + b"\n" for line in names))
+        return Git(folder, folder)
 
     def _part(self, name: str) -> Part:
         commit = self._commit(name)

@@ -69,15 +69,7 @@ def recipe_of(
     return ProjectRecipe(
         format=V2,
         purl=purl.to_string(),
-        source=ProjectSource(
-            kind=SourceKind.GIT_COMMIT if source.kind == "git-commit" else SourceKind.LOCAL_TREE,
-            name=purl.name,
-            version=version,
-            files=tuple(_source_files(source)),
-            commit=source.commit if source.kind == "git-commit" else "",
-            repository=place.repository,
-            subfolder=place.subfolder,
-        ),
+        source=_source(source, place, purl),
         artifacts=tuple(_artifact(file, project, purl) for file in artifacts),
         endorsement=RecipeEndorsement(anchor=NO_ANCHOR, allow_missing=BY_HAND),
         toolchain=ProjectToolchain(
@@ -87,17 +79,7 @@ def recipe_of(
             ask_backend=around.ask_backend,
             npm=bool(project.npm),
         ),
-        build=ProjectBuild(
-            strategy="commands",
-            kind=project.kind,
-            steps=tuple(ProjectStep(argv=step.argv, cwd=step.cwd, label=step.label) for step in project.steps),
-            outputs=project.outputs,
-            path=variations.control(project.name).tree,
-            environment=project.environment,
-            history=source.history is not None,
-            epoch=source.epoch,
-            limits=around.limits,
-        ),
+        build=_build(project, source, around.limits),
     )
 
 
@@ -196,6 +178,33 @@ def _of_file(name: str) -> str:
         return str(parse_sdist_filename(name)[1])
     except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
         return ""
+
+
+def _source(source: SourceState, place: Place, purl: PackageURL) -> ProjectSource:
+    committed = source.kind == "git-commit"
+    return ProjectSource(
+        kind=SourceKind.GIT_COMMIT if committed else SourceKind.LOCAL_TREE,
+        name=purl.name,
+        version=purl.version or "0",
+        files=tuple(_source_files(source)),
+        commit=source.commit if committed else "",
+        repository=place.repository,
+        subfolder=place.subfolder,
+    )
+
+
+def _build(project: Project, source: SourceState, limits: Limits) -> ProjectBuild:
+    return ProjectBuild(
+        strategy="commands",
+        kind=project.kind,
+        steps=tuple(ProjectStep(argv=step.argv, cwd=step.cwd, label=step.label) for step in project.steps),
+        outputs=project.outputs,
+        path=variations.control(project.name).tree,
+        environment=project.environment,
+        history=source.history is not None,
+        epoch=source.epoch,
+        limits=limits,
+    )
 
 
 def _source_files(source: SourceState) -> Iterable[RecipeFile]:

@@ -38,7 +38,7 @@ class Checked:
 
     @property
     def report(self) -> CheckReport:
-        return CheckReport.model_validate_json((self.folder / "check.json").read_bytes())
+        return report_in(self.folder)
 
     @property
     def broken(self) -> set[VariationName]:
@@ -91,8 +91,13 @@ class Projects:
         return Checked(code=done.returncode, out=done.stdout, err=done.stderr, folder=folder)
 
 
-@pytest.fixture
-def projects(tmp_path: Path) -> Projects:
+def report_in(folder: Path) -> CheckReport:
+    """The report that a check left there."""
+    return CheckReport.model_validate_json((folder / "check.json").read_bytes())
+
+
+@pytest.fixture(name="projects")
+def some_projects(tmp_path: Path) -> Projects:
     return Projects(tmp_path)
 
 
@@ -112,11 +117,11 @@ def makefile(*commands: str, before: str = "") -> str:
     return f"{before}all:\n" + "".join(f"\t{command}\n" for command in commands)
 
 
-_FILES = {f"src/{word}.txt": f"{word}\n" for word in ("ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen")}
+FILES = {f"src/{word}.txt": f"{word}\n" for word in ("ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen")}
 _PACK = "tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf"
 
 #: One thing that makes an output depend on the variation, and nothing else does.
-BROKEN: Mapping[VariationName, dict[str, str]] = {
+_BROKEN: Mapping[VariationName, dict[str, str]] = {
     "path": {"Makefile": makefile("pwd > out")},
     "home": {"Makefile": makefile('echo "$$HOME" > out')},
     "user": {"Makefile": makefile("id -un > out")},
@@ -131,11 +136,12 @@ BROKEN: Mapping[VariationName, dict[str, str]] = {
     "jobs": {"Makefile": makefile("echo '$(filter -j%,$(MAKEFLAGS))' > out")},
     "kernel": {"Makefile": makefile("uname -r > out")},
     "clock": {"Makefile": makefile("date +%Y > out")},
-    "order": {"Makefile": makefile("find src -type f > out"), **_FILES},
-    "times": {"Makefile": makefile("stat -c %Y src/ant.txt > out"), **_FILES},
+    "order": {"Makefile": makefile("find src -type f > out")},
+    "times": {"Makefile": makefile("stat -c %Y src/ant.txt > out")},
     "tmpdir": {"Makefile": makefile("dirname $$(mktemp) > out")},
     "hash-seed": {
         "Makefile": makefile("./keys > out"),
         "keys": '#!/usr/bin/perl\nmy %all = map { $_ => 1 } "a" .. "t";\nprint join(" ", keys %all), "\\n";\n',
     },
 }
+BROKEN = {name: {**files, **FILES} for name, files in _BROKEN.items()}

@@ -32,8 +32,10 @@ def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "state")
 
 
-def checked(folder: Path, blobs: BlobStore, *, worktree: bool = False, hooks: tuple[str, ...] = ()) -> Checked:
-    """A check that ended well, of a wheel that no build made."""
+def checked(
+    folder: Path, blobs: BlobStore, *, name: str = WHEEL, worktree: bool = False, hooks: tuple[str, ...] = ()
+) -> Checked:
+    """A check that ended well, of an output that no build made."""
     asked, _ = subject(Asked(folder=folder, worktree=worktree), blobs)
     project = asked.project.model_copy(update={"wheels": (*asked.project.wheels, *hooks)})
     lock = locked("flit-core", "build")
@@ -42,7 +44,7 @@ def checked(folder: Path, blobs: BlobStore, *, worktree: bool = False, hooks: tu
     plan = builds.build_plan(
         around, setting, Materials(tree=asked.source.tree, wheels=lock.language_files), Probe(script="1", word="x")
     )
-    outputs = (blobs.put([b"a wheel"], name=WHEEL, limit=10),)
+    outputs = (blobs.put([b"a wheel"], name=name, limit=10),)
     attempt = records.attempt(1, outputs, build="generic")
     # Of all builds, only these two values are asked for.
     trials: Any = SimpleNamespace(place=SimpleNamespace(around=around), control=SimpleNamespace(attempt=attempt))
@@ -91,13 +93,13 @@ def test_a_project_in_a_folder_of_its_repository_is_written_there(blobs: BlobSto
     make(tmp_path / "mono", {"Makefile": "all:\n\ttouch out\n", "part one/Makefile": "all:\n\ttouch out\n"})
     folder = tmp_path / "mono" / "part one"
     git(folder, "tag", "v3.1")
-    (path, _) = write_recipe(checked(folder, blobs), folder, blobs)
+    (path, _) = write_recipe(checked(folder, blobs, name="made.tar"), folder, blobs)
     assert path == folder / "recipes" / "generic" / "part-one" / "3.1" / "recipe.toml"
     fresh = ecosystem(BlobStore(tmp_path / "fresh"))
-    wheel = tmp_path / WHEEL
-    wheel.write_bytes(b"a wheel")
+    made = tmp_path / "made.tar"
+    made.write_bytes(b"a wheel")
     for source in (folder, tmp_path / "mono"):
-        found = fresh.resolve(str(path), source=source, artifacts=(wheel,))
+        found = fresh.resolve(str(path), source=source, artifacts=(made,))
         assert own(found).source.subfolder == "part one"
 
 

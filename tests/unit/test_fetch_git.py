@@ -276,6 +276,18 @@ def test_a_bundle_has_the_commit_and_its_tags(tmp_path: Path, work: Path, blobs:
     assert git(tmp_path / "copy", "tag").split() == ["v1.0", "v1.1"]
 
 
+def test_a_bundle_of_a_commit_that_is_not_checked_out(tmp_path: Path, work: Path, blobs: BlobStore) -> None:
+    wanted = commit(work, {"later": b""})
+    git(work, "tag", "v2")
+    commit(work, {"last": b""})
+    git(work, "tag", "v3-later")
+    bundle = blobs.path(found(work).bundle(blobs, commit="v2").sha256)
+    git(tmp_path, "clone", "-q", str(bundle), "copy")
+    assert git(tmp_path / "copy", "rev-parse", "HEAD") == git(work, "rev-parse", "v2")
+    assert git(tmp_path / "copy", "tag").split() == ["v2"]
+    assert wanted
+
+
 def test_a_shallow_clone_has_its_files_but_no_history(tmp_path: Path, work: Path, blobs: BlobStore) -> None:
     commit(work, {"later": b""})
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{work}", "shallow")
