@@ -62,7 +62,7 @@ def report_of(told: Told, trials: Trials, shown: Shown, lock: ToolchainLock) -> 
         trials.effects(),
         shown.breakages,
         every,
-        built=len(trials.observed) > 1,
+        compared=trials.compared,
     )
     failure = failures.reason(control.attempt, trials.log(control.attempt)[-failures.MAX_LOG :])
     facts = outcome.Facts(verdict=verdict, rows=rows, builds=trials.count, failure=failure)

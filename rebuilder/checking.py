@@ -182,24 +182,27 @@ def _with_languages(lock: ToolchainLock, packages: tuple[LanguagePackage, ...]) 
     return lock.model_copy(update={"format": "rebuilder/toolchain-lock/v2", "languages": packages})
 
 
-def _build(trials: Trials, wishes: Wishes) -> None:
-    """Follow the plan until nothing more can be learnt."""
-    while wanted := next_build(trials.observed, trials.known(wishes.variations), at_most=wishes.max_builds):
+def _build(trials: Trials, wishes: Wishes, more: int = 0) -> None:
+    """Follow the plan until nothing more can be learnt, with so many ``more`` builds than to find the causes."""
+    at_most = wishes.max_builds + more
+    while wanted := next_build(trials.observed, trials.known(wishes.variations), at_most=at_most):
         trials.make(wanted)
 
 
 def _repeat(trials: Trials, wishes: Wishes) -> None:
     """More builds with everything varied, from other seeds, where the first ones were equal: chance shows late."""
+    if any(build.differing for build in trials.observed):
+        return
     for number in range(1, wishes.repeat):
-        if any(build.differing for build in trials.observed):
-            break
         place = trials.place
         trials.place = replace(place, draw=replace(place.draw, seed=(wishes.seed + number) % 2**32))
         why = f"everything varied once more, from seed {trials.place.draw.seed}"
         trials.make(Wanted(purpose="varied", varied=wishes.variations, why=why))
-    else:
-        return
-    _build(trials, wishes)
+        if trials.observed[-1].differing:
+            why = "the same once more: with other seeds it was equal, so it may be chance"
+            trials.make(Wanted(purpose="repeat", varied=wishes.variations, why=why))
+            _build(trials, wishes, more=number)
+            return
 
 
 def _shown(trials: Trials) -> Trial:

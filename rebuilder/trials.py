@@ -92,7 +92,8 @@ class Trials:
         trial = self.build(wanted, self.place.draw)
         self.made.append(trial)
         differing = self.differing(trial) if len(self.made) > 1 else self._failure(trial)
-        self.observed.append(Observed(varied=frozenset(wanted.varied), differing=frozenset(differing)))
+        varied, seed = frozenset(wanted.varied), self.place.draw.seed
+        self.observed.append(Observed(varied=varied, differing=frozenset(differing), draw=seed))
         return trial
 
     def build(self, wanted: Wanted, draw: Draw, fix: fixes.Trial | None = None) -> Trial:
@@ -124,17 +125,22 @@ class Trials:
         return len(self.made) + len(self.tried)
 
     @property
+    def compared(self) -> Names:
+        """All that was varied in a build whose outputs were held against the control's."""
+        return NONE.union(*(frozenset(trial.wanted.varied) for trial in self.made[1:] if trial.made))
+
+    @property
     def control(self) -> Trial:
         """The build that all others are held against."""
         return self.made[0]
 
     def effects(self) -> dict[VariationName, probes.Effect]:
-        """Whether each variation that was ever varied had an effect, by the first build with it whose probe ran."""
+        """Whether each variation that was ever varied had an effect, by the first build with it whose probe saw one."""
         found: dict[VariationName, probes.Effect] = {}
         tools = self.place.around.project.tools
         for trial in self.made[1:]:
             for name in trial.wanted.varied:
-                if name not in found or not found[name].varied:
+                if name not in found or not found[name].effective:
                     found[name] = probes.effect(name, self.control.seen, trial.seen, tools=tools)
         return found
 

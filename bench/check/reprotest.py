@@ -3,8 +3,8 @@
     .venv/bin/python bench/check/reprotest.py [--only TEXT] [--cache FOLDER]
 
 It has no backend for containers, and builds where it runs. So it runs in a container of the image of `bare.py`, without
-a network and as an ordinary user, by its null server. What cannot work there is left out (`LEFT_OUT`): it needs FUSE, or
-sudo and other users. With the engine's usual filter of system calls it would give up on most broken projects: that is
+a network and as an ordinary user, by its null server. What cannot work there is left out (`LEFT_OUT`): it needs FUSE,
+or sudo and other users. The engine's usual filter of system calls would make it give up on most broken projects: it is
 off for it. Without diffoscope, so that nothing but builds takes its time. One run has 600 s.
 """
 
@@ -35,8 +35,8 @@ _SCRIPT = """set -e
 cp -r /in /build/project; rm -rf /build/project/.git; mkdir /build/home
 echo builder:x:1000:1000:builder:/build/home:/bin/sh >> /etc/passwd; echo builder:x:1000: >> /etc/group
 chown -R 1000:1000 /build; cd /build/project
-exec setpriv --reuid=1000 --regid=1000 --clear-groups env -u VARY -u BUILD python3 -m reprotest --auto-build --verbose --no-diffoscope \
-  --vary="$VARY" --build-command="$BUILD" /build/project 'out/*' 2>&1
+exec setpriv --reuid=1000 --regid=1000 --clear-groups env -u VARY -u BUILD python3 -m reprotest --auto-build --verbose \
+  --no-diffoscope --vary="$VARY" --build-command="$BUILD" /build/project 'out/*' 2>&1
 """
 
 

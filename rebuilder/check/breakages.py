@@ -9,7 +9,7 @@ from typing import Literal
 from rebuilder.check import fixes
 from rebuilder.check.marks import LOOKS_LIKE
 from rebuilder.check.model import Breakage, Fix, ProjectKind, VariationName
-from rebuilder.check.plan import CARRIED, FAILS, NONE, Answer, Aspect, Known, Names, Observed, all_but
+from rebuilder.check.plan import CARRIED, FAILS, NONE, Answer, Aspect, Known, Names, Observed, all_but, of_one_draw
 from rebuilder.check.variations import NAMES, TABLE
 from rebuilder.explain.causes import Rule
 from rebuilder.findings import ArtifactExplanation, Cause, Difference, DifferenceClass, Evidence, Finding
@@ -234,7 +234,7 @@ def _clean_build(told: Evidences, aspect: Aspect) -> int | None:
     """Number of a build in which all but this place's culprits was varied, and the place did not differ."""
     rest = all_but(told.answers[aspect].culprits, aspect, told.known)
     for number, build in enumerate(told.observed, start=1):
-        unseen = build.failed and aspect != FAILS
+        unseen = (build.failed and aspect != FAILS) or not of_one_draw(build, told.observed)
         if number > 1 and build.varied >= rest and build.varied and not unseen and aspect not in build.differing:
             return number
     return None

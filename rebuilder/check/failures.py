@@ -39,7 +39,7 @@ _ANY_NETWORK = re.compile(
 #: In a locale of UTF-8 the quotes of GNU's tools are no ASCII.
 _OPENING, _CLOSING = rb"(?:['\"`\s:]|\xe2\x80\x98)", rb"(?:['\"`]|\xe2\x80\x99)"
 _PATH = rb"((?:/[\w.+@~-]{1,100}+){1,12}+)"
-_READ_ONLY = re.compile(_OPENING + _PATH + _CLOSING + rb"?:? ?[^\n]{0,60}?[Rr]ead-only file system")
+_READ_ONLY = re.compile(_OPENING + _PATH + _CLOSING + rb"?:? ?[^\n/]{0,60}?[Rr]ead-only file system")
 _EROFS = re.compile(rb"EROFS[^\n]{0,100}?'" + _PATH + rb"'|Read-only file system: '((?:/[^'\n]{1,200}))'")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rebuilder.check.failures import Reason
 from rebuilder.check.model import Breakage, CheckVerdict, VariationName, VariationReport
-from rebuilder.check.plan import Answer, Aspect
+from rebuilder.check.plan import Answer, Aspect, Names
 from rebuilder.check.probes import Effect
 from rebuilder.check.variations import NAMES, TABLE, Draw, Setting
 from rebuilder.findings import Difference
@@ -57,9 +57,10 @@ def variation_reports(
     found: Sequence[Breakage],
     every: Mapping[Aspect, Answer],
     *,
-    built: bool,
+    compared: Names,
 ) -> tuple[VariationReport, ...]:
-    """A row for each variation there is, in the order of the table."""
+    """A row for each variation there is, in the order of the table. What was varied only in builds that failed is in
+    none that was ``compared``."""
     breaking = {name for one in found for name in one.variations}
     open_ = {name for one in every.values() if not one.settled for name in one.candidates or one.unknown}
     rows = []
@@ -70,7 +71,7 @@ def variation_reports(
         if name not in asked.names:
             rows.append(VariationReport(name=name, title=entry.title, status="left-out", control=control))
             continue
-        status = "breaks" if name in breaking else "undecided" if name in open_ or not built else "passed"
+        status = "breaks" if name in breaking else "undecided" if name in open_ or name not in compared else "passed"
         if effect is not None and not effect.effective and name not in breaking:
             status = "not-effective"
         rows.append(

@@ -31,6 +31,8 @@ CARRIED: frozenset[VariationName] = frozenset(
 )
 #: Stands for "the build fails"; of a build that failed nothing else is known.
 FAILS: Aspect = ("", (), "build fails")
+#: So many builds that differ with a variation, and none without it, are no chance.
+_OFTEN = 3
 #: ``fix`` is none of the plan's own: it tries a fix, when the causes are known.
 Purpose = Literal["control", "varied", "confirm", "repeat", "search", "fix"]
 Names = frozenset[VariationName]
@@ -43,6 +45,8 @@ class Observed:
 
     varied: Names
     differing: frozenset[Aspect] = frozenset()
+    #: Seed of what was varied: builds of other draws say nothing of each other.
+    draw: int = 0
 
     @property
     def failed(self) -> bool:
@@ -96,7 +100,7 @@ class Answer:
 
 def answer(aspect: Aspect, observed: Sequence[Observed], known: Known) -> Answer:
     """What the builds say of one place."""
-    told = [build for build in observed[1:] if aspect == FAILS or not build.failed]
+    told = [build for build in observed[1:] if aspect == FAILS or not build.failed if of_one_draw(build, observed)]
     yes = [build.varied for build in told if aspect in build.differing]
     no = [build.varied for build in told if aspect not in build.differing]
     marked = known.marked.get(aspect, NONE)
@@ -107,8 +111,8 @@ def answer(aspect: Aspect, observed: Sequence[Observed], known: Known) -> Answer
     cleared = NONE.union(*no)
     left = [varied & known.effective - cleared for varied in yes]
     single = NONE.union(*(rest for rest in left if len(rest) == 1))
-    # What differed once may be chance: whatever is left over of that one build has to do it again, unless it looks so.
-    single -= {name for name in single if sum(name in varied for varied in yes) == 1} - known.guessed.get(aspect, NONE)
+    # What is left over of builds that differed may be chance: by itself it has to differ, too, unless it looks so.
+    single -= {name for name in single if _seldom(name, yes)} - known.guessed.get(aspect, NONE)
     seen = marked - cleared
     culprits = single | seen
     if not all(left):
@@ -125,6 +129,16 @@ def answer(aspect: Aspect, observed: Sequence[Observed], known: Known) -> Answer
         candidates=min(unexplained, key=len, default=NONE),
         unknown=NONE if clear else others,
     )
+
+
+def of_one_draw(build: Observed, observed: Sequence[Observed]) -> bool:
+    """Whether it was drawn as the last of them, or has nothing that was drawn."""
+    return not build.varied or build.draw == observed[-1].draw
+
+
+def _seldom(name: VariationName, yes: Sequence[Names]) -> bool:
+    """Whether too few builds with it differed to blame it for that, and none in which it was all that was varied."""
+    return frozenset({name}) not in yes and sum(name in varied for varied in yes) < _OFTEN
 
 
 def _contradicted(yes: Sequence[Names], seen: Names, cleared: Names) -> Answer:

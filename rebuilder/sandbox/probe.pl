@@ -92,7 +92,8 @@ tell_('path', POSIX::getcwd());
 tell_('home', (-d $ENV{HOME} && -w _ ? '' : 'not writable: ') . $ENV{HOME});
 tell_('user', (defined $user[0] ? $user[0] : 'no name') . " ($>)");
 tell_('umask', sprintf '%04o', umask);
-tell_('locale', join ' ', $ENV{LC_ALL} // '', ask('locale', 'decimal_point'), ask('locale', 'abday'));
+# Not its name: of a locale that is not there, there is nothing but the name.
+tell_('locale', join ' ', ask('locale', 'decimal_point'), ask('locale', 'abday'));
 tell_('timezone', $zones eq 'named' ? ask('node', '-p', 'new Date(0).toString()') || ask('date', '-d', '@0', '+%H:%M %Z')
                                     : ask('date', '-d', '@0', '+%H:%M %Z'));
 tell_('host', join '.', grep { $_ ne '' && $_ ne '(none)' } $node, content('/proc/sys/kernel/domainname'));

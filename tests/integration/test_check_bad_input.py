@@ -7,21 +7,27 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 
-from rebuilder import checking
-from rebuilder.cli import cli
+from rebuilder.check.variations import NAMES
+from rebuilder.check_inputs import Asked, subject
+from rebuilder.checking import Wishes, check
+from rebuilder.config import load_config
+from rebuilder.model import Limits, RootImage
+from rebuilder.wiring import workshop
 from tests.integration.check_projects import (
     FILES,
     Projects,
     git,
     makefile,
-    report_in,
     some_projects,  # noqa: F401 - a fixture is used by name
 )
+from tests.integration.sandboxes import Remembering
+from tests.records import lock
 
 pytestmark = pytest.mark.integration
 ASKS = """\
@@ -169,23 +175,20 @@ def test_a_report_never_goes_among_other_files(projects: Projects) -> None:
 # --- a toolchain without what the variations need -------------------------------------------------
 
 
-def test_a_toolchain_without_locales_and_faketime_never_passes_them(
-    projects: Projects, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checking, "VARIATION_PACKAGES", ("util-linux",))
-    monkeypatch.setenv("REBUILDER_CONFIG", projects.environment["REBUILDER_CONFIG"])
-    monkeypatch.delenv("REBUILDER_STATE", raising=False)
-    project = projects.make({"Makefile": makefile("sort src/*.txt > out", "date +%Y > year"), **FILES})
-    report = projects.folder / "report"
-    code = cli.main(["check", str(project), "--seed", "7", "--output", str(report)], standalone_mode=False)
-    rows = {row.name: row for row in report_in(report).variations}
-    for name in ("locale", "clock"):
-        assert rows[name].status == "not-effective", rows[name]
+def test_a_toolchain_without_locales_and_faketime_never_passes_them(projects: Projects, base_root: RootImage) -> None:
+    project = projects.make({"make.sh": "#!/bin/sh\nsort src/*.txt > out; date +%Y > year\n", **FILES})
+    shop = workshop(load_config(projects.environment), Remembering())
+    ports = shop.check_ports(Limits(), fresh=False)
+    ports = replace(ports, toolchain=lambda suite, relations: (lock(), base_root))
+    what, _ = subject(Asked(folder=project, command=("./make.sh",)), shop.blobs)
+    wishes = Wishes(variations=NAMES, seed=7, suite="trixie", limits=Limits(), again="")
+    report = check(what, wishes, ports).report
+    rows = {row.name: row for row in report.variations}
+    assert {name for name, row in rows.items() if row.status == "not-effective"} == {"locale", "clock"}, rows
     assert "the locale is not in the toolchain" in rows["locale"].detail
     assert "libfaketime is not in the toolchain" in rows["clock"].detail
-    assert code == 0
-    assert "under 16 effective variations" in report_in(report).headline
-    assert "locale, clock had no effect" in report_in(report).headline
+    assert report.verdict.exit_code == 0
+    assert report.headline.startswith("no difference seen under 16 effective variations in 2 builds (locale, clock")
 
 
 # --- interrupted ----------------------------------------------------------------------------------
@@ -229,7 +232,7 @@ def test_an_interruption_leaves_no_container_no_image_and_no_half_report(project
 
 
 def waited(ready: Callable[[], bool]) -> None:
-    for _ in range(100):
+    for _ in range(300):
         if ready():
             return
         time.sleep(0.1)
@@ -242,7 +245,7 @@ def test_a_check_that_was_killed_is_cleared_away_by_the_next(projects: Projects)
         projects.command(project, "--seed", "7"), cwd=projects.folder, env=projects.environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    waited(lambda: bool(containers_of(process.pid)))
+    waited(lambda: bool(layers_of(process.pid)))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert containers_of(process.pid) != []

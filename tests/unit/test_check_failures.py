@@ -84,6 +84,7 @@ def test_the_reason_names_hosts_and_what_to_do() -> None:
         ("touch: cannot touch '/usr/lib/x.so': Read-only file system", "/usr/lib/x.so"),
         ("cp: cannot create regular file '/usr/local/bin/demo': Read-only file system", "/usr/local/bin/demo"),
         ("install: cannot create regular file '/usr/bin/demo': Read-only file system", "/usr/bin/demo"),
+        ("/bin/sh: 1: cannot create /usr/lib/demo.txt: Read-only file system", "/usr/lib/demo.txt"),
         ("/bin/sh: /etc/demo.conf: Read-only file system", "/etc/demo.conf"),
         ("OSError: [Errno 30] Read-only file system: '/var/lib/demo'", "/var/lib/demo"),
         ("Error: EROFS: read-only file system, mkdir '/opt/demo'", "/opt/demo"),
@@ -91,7 +92,7 @@ def test_the_reason_names_hosts_and_what_to_do() -> None:
     ],
 )
 def test_the_path_that_could_not_be_written_is_named(said: str, path: str) -> None:
-    assert barred_paths(f"{said}\n".encode()) == (path,)
+    assert barred_paths(f"+ /usr/bin/make all\n{said}\n".encode()) == (path,)
     found = reason(failed(), said.encode())
     assert found.words == f"make ended with status 2; it wrote outside of its tree: {path}"
     assert found.hint == "only the tree, $HOME and $TMPDIR can be written; let it write there"
