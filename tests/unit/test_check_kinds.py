@@ -223,7 +223,10 @@ def test_debian() -> None:
         "c",
         "Conflicts: d",
     )
-    assert words(project)[0] == "dpkg-buildpackage -us -uc -b"
+    assert words(project)[:2] == [
+        "env -u LD_PRELOAD dpkg-source --before-build .",
+        "dpkg-buildpackage -us -uc -b",
+    ]
 
 
 @pytest.mark.parametrize("kind", [ProjectKind.CMAKE, ProjectKind.MESON, ProjectKind.AUTOTOOLS])
