@@ -33,7 +33,11 @@ def write(folder: Path, checked: Checked, blobs: Blobs) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "check.json").unlink(missing_ok=True)
     for old in ("first", "second", "input"):
-        shutil.rmtree(folder / old, ignore_errors=True)
+        # The folder may have come with the project: what is no folder there, a link above all, leads elsewhere.
+        if (folder / old).is_symlink() or not (folder / old).is_dir():
+            (folder / old).unlink(missing_ok=True)
+        else:
+            shutil.rmtree(folder / old)
     for pattern in ("difference-*.json", "build-*.log"):
         for path in folder.glob(pattern):
             path.unlink()

@@ -17,12 +17,16 @@ from rebuilder.check.model import (
     SourceState,
     ToolchainState,
     VariationName,
+    VariationReport,
 )
 from rebuilder.check.plan import Answer, Aspect, answers
 from rebuilder.findings import Side
 from rebuilder.lock import ToolchainLock, to_bytes
 from rebuilder.model import RootImage
 from rebuilder.trials import Pair, Trial, Trials
+
+#: Places of one breakage that a report names; it counts all of them.
+MAX_PLACES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +87,8 @@ def report_of(told: Told, trials: Trials, shown: Shown, lock: ToolchainLock) -> 
         not_varied=outcome.NOT_VARIED,
         builds=tuple(_builds(trials)),
         outputs=tuple(_outputs(trials, shown)),
-        breakages=shown.breakages,
-        warnings=(*told.warnings, *_warnings(every, told.max_builds)),
+        breakages=tuple(one.model_copy(update={"places": one.places[:MAX_PLACES]}) for one in shown.breakages),
+        warnings=(*told.warnings, *_warnings(every, told.max_builds), *_silent(rows, trials)),
     )
 
 
@@ -134,6 +138,12 @@ def _outputs(trials: Trials, shown: Shown) -> Iterator[OutputReport]:
             explanation=pair.found.explanation if pair.found else None,
             difference=side,
         )
+
+
+def _silent(rows: tuple[VariationReport, ...], trials: Trials) -> tuple[str, ...]:
+    if len(trials.made) > 1 and not any(row.status in {"passed", "breaks", "undecided"} for row in rows):
+        return ("no variation had an effect: all that was seen is that builds of one and the same are equal",)
+    return ()
 
 
 def _warnings(every: Mapping[Aspect, Answer], max_builds: int) -> tuple[str, ...]:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rebuilder.check import breakages, fixes
+from rebuilder.check import breakages
 from rebuilder.check.builds import VARIATION_PACKAGES, Circumstances, Materials
-from rebuilder.check.marks import CONTENT
-from rebuilder.check.model import Breakage, CheckReport, Project, SourceState, VariationName
-from rebuilder.check.plan import Wanted, answers, next_build
+from rebuilder.check.model import CheckReport, Project, SourceState, VariationName
+from rebuilder.check.plan import Wanted, answers, knowing_failures, next_build
 from rebuilder.check.variations import Draw
+from rebuilder.check_fixes import try_fixes
 from rebuilder.check_report import Shown, Told, report_of
 from rebuilder.errors import UsageError
 from rebuilder.explain.causes.families import RULES
@@ -103,7 +103,7 @@ def check(subject: Subject, wishes: Wishes, ports: CheckPorts) -> Checked:
     pairs = trials.explain(shown) if shown is not trials.control else ()
     found = breakages.breakages(_evidences(trials, pairs, wishes))
     if wishes.try_fixes:
-        found = _try_fixes(trials, found, wishes)
+        found = try_fixes(trials, found, frozenset(shown.wanted.varied), at_most=wishes.max_builds)
     outcome = Shown(trial=shown, pairs=pairs, breakages=found)
     report = report_of(_told(subject, wishes), trials, outcome, lock)
     report = report.model_copy(update={"started": started, "finished": ports.clock.now()})
@@ -118,6 +118,8 @@ def _sensible(subject: Subject, wishes: Wishes) -> tuple[Subject, Wishes]:
         return subject, wishes
     note = "times of source files are not varied: this is no Git repository, and an unpacked archive has its own"
     names = tuple(name for name in wishes.variations if name != "times")
+    if not names:
+        raise UsageError(note, hint="name other variations, or commit the project to a Git repository")
     return replace(subject, notes=(*subject.notes, note)), replace(wishes, variations=names)
 
 
@@ -206,14 +208,15 @@ def _repeat(trials: Trials, wishes: Wishes) -> None:
 
 
 def _shown(trials: Trials) -> Trial:
-    """The build whose differences are told: a varied one that left outputs and differs, else any that differs."""
+    """The build whose differences are told: of the varied ones that left outputs the one that differs in most places,
+    else any that differs."""
     usable = [
-        trial
+        (len(build.differing), trial)
         for trial, build in zip(trials.made, trials.observed, strict=True)
         if trial.made and build.differing
     ]
-    varied = [trial for trial in usable if trial.wanted.varied]
-    return next(iter(varied), next(iter(usable), trials.control))
+    varied = [one for one in usable if one[1].wanted.varied]
+    return max(varied or usable, key=lambda one: one[0], default=(0, trials.control))[1]
 
 
 def _second(trials: Trials) -> Trial:
@@ -223,7 +226,7 @@ def _second(trials: Trials) -> Trial:
 
 
 def _evidences(trials: Trials, pairs: tuple[Pair, ...], wishes: Wishes) -> breakages.Evidences:
-    known = trials.known(wishes.variations)
+    known = knowing_failures(trials.observed, trials.known(wishes.variations))
     shown = {
         pair.name: breakages.Shown(
             difference=pair.found.difference, explanation=pair.found.explanation, places=pair.places
@@ -239,47 +242,6 @@ def _evidences(trials: Trials, pairs: tuple[Pair, ...], wishes: Wishes) -> break
         known=known,
         rules={rule.id: rule for rule in RULES},
     )
-
-
-# --- fixes ----------------------------------------------------------------------------------------
-
-
-def _try_fixes(trials: Trials, found: tuple[Breakage, ...], wishes: Wishes) -> tuple[Breakage, ...]:
-    """Two builds with the flags of a fix, one of them varied: equal where they differed before, the fix is right."""
-    tried: dict[str, tuple[Trial, Trial]] = {}
-    done = []
-    for one in found:
-        fix = _flags(trials, one)
-        if fix and fix.words not in tried and trials.count + 2 <= wishes.max_builds:
-            tried[fix.words] = _with_flags(trials, fix)
-        done.append(_judged(trials, one, fix, tried[fix.words]) if fix and fix.words in tried else one)
-    return tuple(done)
-
-
-def _flags(trials: Trials, one: Breakage) -> fixes.Trial:
-    if len(one.variations) != 1 or one.fails or one.cause is None:
-        return fixes.Trial()
-    return fixes.advice(one.variations[0], trials.place.around.project.kind, one.cause.id).trial
-
-
-def _with_flags(trials: Trials, fix: fixes.Trial) -> tuple[Trial, Trial]:
-    names = _shown(trials).wanted.varied
-    why = f"with {fix.words}: does it take the difference away?"
-    for varied in ((), names):
-        wanted = Wanted(purpose="fix", varied=varied, why=why)
-        trials.tried.append(trials.build(wanted, trials.place.draw, fix))
-    return trials.tried[-2], trials.tried[-1]
-
-
-def _judged(trials: Trials, one: Breakage, fix: fixes.Trial, both: tuple[Trial, Trial]) -> Breakage:
-    numbers = f"builds {both[0].attempt.number} and {both[1].attempt.number}"
-    if not all(trial.made for trial in both):
-        update = {"result": "refuted", "reason": f"with {fix.words} the build fails ({numbers})"}
-    elif {(output, *path) for output, path, what in trials.compare(*both) if what == CONTENT} & set(one.places):
-        update = {"result": "refuted", "reason": f"with {fix.words} added to every call of a compiler {numbers} differ"}
-    else:
-        update = {"result": "confirmed", "reason": f"with {fix.words} {numbers} are equal in every place of this cause"}
-    return one.model_copy(update={"fix": one.fix.model_copy(update={**update, "tried": (fix.words,)})})
 
 
 def epoch(setting: int | str | None, commit_time: int, *, where: str) -> tuple[int | None, str]:

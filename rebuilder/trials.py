@@ -18,7 +18,7 @@ from rebuilder.check.variations import Draw, Setting
 from rebuilder.compare.walk import Walked, compare
 from rebuilder.explaining import Explained, explained
 from rebuilder.explaining import to_bytes as difference_bytes
-from rebuilder.findings import Surroundings
+from rebuilder.findings import MemberPath, Surroundings
 from rebuilder.model import Attempt, BuildPlan, FailureReason, FileDigest, RootImage
 from rebuilder.opened import Desk, desk
 from rebuilder.ports import Blobs, Builder, Progress
@@ -85,6 +85,8 @@ class Trials:
     tried: list[Trial] = field(default_factory=list)
     marked: dict[Aspect, Names] = field(default_factory=dict)
     guessed: dict[Aspect, Names] = field(default_factory=dict)
+    #: Containers in which even equal builds have members of other names, and the aspect that stands for all of them.
+    _restless: dict[tuple[str, MemberPath], Aspect] = field(default_factory=dict)
     _trees: dict[tuple[int | None, int | None], FileDigest] = field(default_factory=dict)
 
     def make(self, wanted: Wanted) -> Trial:
@@ -94,6 +96,8 @@ class Trials:
         differing = self.differing(trial) if len(self.made) > 1 else self._failure(trial)
         varied, seed = frozenset(wanted.varied), self.place.draw.seed
         self.observed.append(Observed(varied=varied, differing=frozenset(differing), draw=seed))
+        if not varied:
+            self._fold(differing)
         return trial
 
     def build(self, wanted: Wanted, draw: Draw, fix: fixes.Trial | None = None) -> Trial:
@@ -112,12 +116,15 @@ class Trials:
             detail = f"it ended well, but made none of: {', '.join(plan.outputs)}"
             detail += f"; {attempt.detail}" if attempt.detail else ""
             attempt = attempt.model_copy(update={"failure": FailureReason.MISSING_OUTPUT, "detail": detail})
-        seen = probes.seen(self.log(attempt), word)
+        with self.blobs.path(attempt.log.sha256).open("rb") as log:
+            seen = probes.seen(log.read(MAX_LOG_BYTES), word)
         return Trial(wanted=wanted, setting=setting, plan=plan, attempt=attempt, seen=seen)
 
     def log(self, attempt: Attempt) -> bytes:
-        """What the build said; nothing of one that is too large."""
-        return self.blobs.read(attempt.log.sha256, limit=MAX_LOG_BYTES) if attempt.log.size <= MAX_LOG_BYTES else b""
+        """What the build said; of one that is too large, the end."""
+        with self.blobs.path(attempt.log.sha256).open("rb") as log:
+            log.seek(max(0, attempt.log.size - MAX_LOG_BYTES))
+            return log.read(MAX_LOG_BYTES)
 
     @property
     def count(self) -> int:
@@ -159,16 +166,21 @@ class Trials:
         if not trial.made:
             return self._failure(trial)
         found: set[Aspect] = set()
+        alone: dict[Aspect, bool] = {}
         for name, first, second in pairs(self.control.attempt, trial.attempt):
             if first is None or second is None:
-                found.add((name, (), "missing" if second is None else "extra"))
+                alone[(name, (), "missing" if second is None else "extra")] = second is None
             elif first.sha256 != second.sha256:
                 with desk() as own:
                     walked = self._walked(first, second, own)
-                    found.update(marks.roots(name, walked.difference, walked.leaves))
+                    found.update(self._places(name, walked))
                     if trial.wanted.varied:
                         self._learn(name, walked, trial)
-        return found
+        if trial.wanted.varied:
+            missing = [aspect for aspect, control in alone.items() if control]
+            extra = [aspect for aspect, control in alone.items() if not control]
+            self._keep(marks.named(missing, extra, self.texts(trial.wanted.varied)))
+        return found | set(marks.folded(alone, self._restless).values())
 
     def explain(self, trial: Trial) -> tuple[Pair, ...]:
         """Every output of the control and of ``trial``, with all that differs and why."""
@@ -180,16 +192,8 @@ class Trials:
             with desk() as own:
                 walked = self._walked(first, second, own)
                 told = explained(name, walked, self._surroundings(trial))
-            found.append(
-                Pair(
-                    name=name,
-                    first=first,
-                    second=second,
-                    found=told,
-                    difference=difference_bytes(told.difference),
-                    places=marks.roots(name, told.difference, walked.leaves),
-                )
-            )
+            data, places = difference_bytes(told.difference), self._places(name, walked)
+            found.append(Pair(name=name, first=first, second=second, found=told, difference=data, places=places))
         return tuple(found)
 
     def compare(self, one: Trial, other: Trial) -> set[Aspect]:
@@ -201,7 +205,7 @@ class Trials:
             elif first.sha256 != second.sha256:
                 with desk() as own:
                     walked = self._walked(first, second, own)
-                    found.update(marks.roots(name, walked.difference, walked.leaves))
+                    found.update(self._places(name, walked))
         return found
 
     def texts(self, names: Iterable[VariationName]) -> Texts:
@@ -213,9 +217,31 @@ class Trials:
             hints=variations.hints(self.place.draw, names),
         )
 
+    def _fold(self, differing: Iterable[Aspect]) -> None:
+        """Names that even a build has which is equal to the control are chance, and one place: what they are."""
+        for aspect in sorted(differing):
+            if of := marks.box(aspect):
+                self._restless.setdefault(of, (aspect[0], of[1], marks.THE_NAMES))
+        for index, build in enumerate(self.observed):
+            found = frozenset(marks.folded(build.differing, self._restless).values())
+            self.observed[index] = replace(build, differing=found)
+        for names in (self.marked, self.guessed):
+            for aspect, one in marks.folded(tuple(names), self._restless).items():
+                if one != aspect:
+                    names[one] = names.get(one, NONE) | names.pop(aspect)
+
+    def _places(self, name: str, walked: Walked) -> dict[Aspect, list[int]]:
+        found: dict[Aspect, list[int]] = {}
+        places = marks.roots(name, walked.difference, walked.leaves)
+        for aspect, one in marks.folded(places, self._restless).items():
+            found.setdefault(one, []).extend(places[aspect])
+        return found
+
     def _learn(self, name: str, walked: Walked, trial: Trial) -> None:
         causes = explained(name, walked, self._surroundings(trial)).explanation.causes
-        found = marks.marks(name, walked, self.texts(trial.wanted.varied), causes)
+        self._keep(marks.marks(name, walked, self.texts(trial.wanted.varied), causes))
+
+    def _keep(self, found: marks.Marked) -> None:
         for aspect, names in found.marked.items():
             self.marked[aspect] = self.marked.get(aspect, NONE) | names
         for aspect, names in found.guessed.items():

@@ -14,7 +14,8 @@ from rebuilder.check.variations import NAMES, TABLE
 from rebuilder.explain.causes import Rule
 from rebuilder.findings import ArtifactExplanation, Cause, Difference, DifferenceClass, Evidence, Finding
 
-MAX_PLACES = 50
+#: Variations named in a sentence; the report lists them all.
+_MAX_NAMED = 4
 #: The cause of a variation where no rule has named one.
 _USUAL: Mapping[VariationName, str] = {
     "path": "build-path-text",
@@ -79,7 +80,8 @@ class _Group:
 
 
 def breakages(told: Evidences) -> tuple[Breakage, ...]:
-    """Every breakage, the surest with the most places first; what is only passed on comes with what it follows from."""
+    """Every breakage, with all its places, the surest with the most places first; what is only passed on comes with
+    what it follows from."""
     groups: dict[_Key, _Group] = {}
     for aspect, one in told.answers.items():
         for kind, names in _reasons(one, aspect):
@@ -193,7 +195,7 @@ def _breakage(told: Evidences, key: _Key, group: _Group) -> Breakage:
     return Breakage(
         variations=tuple(name for name in NAMES if name in key.names and not open_),
         proof=proof,
-        places=places[:MAX_PLACES],
+        places=places,
         count=len(places),
         cause=cause,
         fix=_fix(told, key, group, cause),
@@ -244,8 +246,8 @@ def _fix(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> Fix:
     if key.kind == "chance" or not key.names:
         return Fix(words=fixes.chance(cause.id if cause else "").words)
     if key.kind == "open" or len(key.names) != 1:
-        names = ", ".join(TABLE[name].title for name in NAMES if name in key.names)
-        return Fix(words=f"Hold these fixed, or find which of them it is with more builds (--max-builds): {names}.")
+        few = _few(key.names)
+        return Fix(words=f"Hold these fixed, or find which of them it is with more builds (--max-builds): {few}.")
     (name,) = key.names
     advice = fixes.advice(name, told.kind, cause.id if cause else "")
     number = _clean_build(told, group.aspects[0])
@@ -257,7 +259,7 @@ def _fix(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> Fix:
 
 
 def _summary(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> str:
-    names = " and ".join(TABLE[name].title for name in NAMES if name in key.names)
+    names = _few(key.names)
     if key.kind == "fails":
         return _failing(told.answers[FAILS], names)
     where = _where(told, group.aspects, cause)
@@ -267,7 +269,15 @@ def _summary(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> 
         return f"{where} depends on one of these, more builds would tell: {names}"
     if key.kind == "together":
         return f"{where} changes only when several of these are varied together: {names}"
-    return f"{where} depends on the {names}"
+    flaky = any(told.answers[aspect].flaky for aspect in group.aspects)
+    return f"{where} depends on the {names}" + (", and differs between builds of one and the same" if flaky else "")
+
+
+def _few(names: Names) -> str:
+    """Titles of the first few, and how many more there are."""
+    titles = [TABLE[name].title for name in NAMES if name in names]
+    more = len(titles) - _MAX_NAMED
+    return f"{', '.join(titles[:_MAX_NAMED])} and {more} more" if more > 0 else " and ".join(titles)
 
 
 def _failing(one: Answer, names: str) -> str:

@@ -12,6 +12,10 @@ from rebuilder.data import Data
 from rebuilder.explain.causes.shapes import forms
 from rebuilder.findings import Cause, Difference, DifferenceClass, Finding, MemberPath
 
+#: What differs, of an output that one build alone made.
+ONE_SIDED = ("missing", "extra")
+#: What differs, of all names in a container.
+THE_NAMES = "names"
 #: What differs, of a place that is a whole file.
 CONTENT = "content"
 #: What moves in a program with any string in it.
@@ -100,13 +104,28 @@ def _place(finding: Finding, files: frozenset[MemberPath]) -> tuple[MemberPath, 
     return path, finding.what
 
 
+def box(aspect: Aspect) -> tuple[str, MemberPath] | None:
+    """What holds a member that one build alone has, and of an output that one alone has, all outputs; else ``None``."""
+    output, path, what = aspect
+    if what == "member" and path:
+        return output, path[:-1]
+    return ("", ()) if not path and what in ONE_SIDED else None
+
+
+def folded(aspects: Iterable[Aspect], boxes: Mapping[tuple[str, MemberPath], Aspect]) -> dict[Aspect, Aspect]:
+    """Each aspect, with the one that stands for it: where names are chance, each build brings others of them, and
+    about these no other build could say anything."""
+    return {aspect: boxes.get(of, aspect) if (of := box(aspect)) else aspect for aspect in aspects}
+
+
 def marks(output: str, walked: Walked, texts: Texts, causes: Iterable[Cause]) -> Marked:
     """Look for the texts in all that differs of one output; causes tell what the rest looks like."""
     by_finding = _by_finding(causes)
     searcher = _Searcher(walked, texts)
     marked: dict[Aspect, Names] = {}
     guessed: dict[Aspect, Names] = {}
-    for aspect, indexes in roots(output, walked.difference, walked.leaves).items():
+    aspects = roots(output, walked.difference, walked.leaves)
+    for aspect, indexes in aspects.items():
         proved, hinted = NONE, NONE
         for index in indexes:
             sure, likely = searcher.look(walked.difference.findings[index])
@@ -116,7 +135,26 @@ def marks(output: str, walked: Walked, texts: Texts, causes: Iterable[Cause]) ->
             marked[aspect] = proved
         if hinted or looks:
             guessed[aspect] = hinted or looks
-    return Marked(marked=marked, guessed=guessed)
+    return Marked(marked=marked, guessed=_renamed(aspects, marked) | guessed)
+
+
+def named(missing: Iterable[Aspect], extra: Iterable[Aspect], texts: Texts) -> Marked:
+    """The same of outputs that one build alone made: a canary stands in the name."""
+    marked = {}
+    for aspect in extra:
+        if found := frozenset(name for text, name in {**texts.words, **texts.dates}.items() if text in aspect[0]):
+            marked[aspect] = found
+    return Marked(marked=marked, guessed=_renamed([*missing, *extra], marked))
+
+
+def _renamed(aspects: Iterable[Aspect], marked: Mapping[Aspect, Names]) -> dict[Aspect, Names]:
+    """Of what lies alone in its container without a canary: those whose canary names something else there have
+    likely renamed it."""
+    every: dict[tuple[str, MemberPath], Names] = {}
+    alone = {aspect: of for aspect in aspects if (of := box(aspect))}
+    for aspect, of in alone.items():
+        every[of] = every.get(of, NONE) | marked.get(aspect, NONE)
+    return {aspect: every[of] for aspect, of in alone.items() if every[of] and aspect not in marked}
 
 
 def _by_finding(causes: Iterable[Cause]) -> dict[int, tuple[VariationName, ...]]:

@@ -73,6 +73,8 @@ class Known:
     effective: Names
     marked: Mapping[Aspect, Names] = field(default_factory=dict)
     guessed: Mapping[Aspect, Names] = field(default_factory=dict)
+    #: With these the build fails: no build with them could clear anything (``knowing_failures``).
+    failing: Names = NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ def answer(aspect: Aspect, observed: Sequence[Observed], known: Known) -> Answer
     culprits = single | seen
     if not all(left):
         return _contradicted(yes, seen, cleared)
-    unexplained = [rest for rest in left if not rest & culprits]
+    unexplained = [rest for rest in left if not rest & _carrying(culprits, marked)]
     others = all_but(culprits, aspect, known)
     # What the difference looks like as well need not be proved in one build; several clear the rest together.
     expected = bool(culprits) and culprits <= known.guessed.get(aspect, NONE)
@@ -158,7 +160,7 @@ def all_but(culprits: Names, aspect: Aspect, known: Known) -> Names:
     """What has to be varied in a build without the difference, to prove that nothing but these matters. Variations
     whose canary stands in other places would have left it in this one, too."""
     elsewhere = NONE.union(*known.marked.values()) - known.marked.get(aspect, NONE)
-    return known.effective - _carrying(culprits, known.marked.get(aspect, NONE)) - elsewhere
+    return known.effective - known.failing - _carrying(culprits, known.marked.get(aspect, NONE)) - elsewhere
 
 
 def _carrying(culprits: Names, marked: Names) -> Names:
@@ -166,8 +168,17 @@ def _carrying(culprits: Names, marked: Names) -> Names:
     return culprits | CARRIED & (SILENT | {"clock"}) if "environment" in culprits & marked else culprits
 
 
+def knowing_failures(observed: Sequence[Observed], known: Known) -> Known:
+    """With the variations that the build fails with, where that was found out."""
+    if not any(build.failed for build in observed[1:]):
+        return known
+    fails = answer(FAILS, observed, known)
+    return replace(known, failing=fails.culprits | fails.together)
+
+
 def answers(observed: Sequence[Observed], known: Known) -> dict[Aspect, Answer]:
     """What the builds say of every place that ever differed."""
+    known = knowing_failures(observed, known)
     found: dict[tuple[object, ...], Answer] = {}
     every: dict[Aspect, Answer] = {}
     for aspect in sorted(frozenset[Aspect]().union(*(build.differing for build in observed[1:]))):

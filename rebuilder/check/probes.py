@@ -72,7 +72,7 @@ def _clock(one: str, other: str, varied: Seen, tools: tuple[str, ...]) -> Effect
 
 _WHY: Mapping[VariationName, str] = {
     "locale": "the locale is not in the toolchain, or the project's own settings pin it",
-    "order": "no folder of the tree has two names to be put in another order",
+    "order": "no folder of the tree has two names, or its few names came in the same order by chance",
     "times": "the tree has no files",
     "cpu": "the engine's host has one processor only",
     "kernel": "the kernel does not take the personality UNAME26",

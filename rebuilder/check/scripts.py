@@ -155,9 +155,15 @@ def _root_file(file: RootFile) -> str:
 
 
 _FOOT = """
-mkdir -p "$here/output"
+[ ! -e "$here/output" ] || rm -rf "$here/output"
+mkdir "$here/output"
 docker start --attach "$name" >"$work/output.tar" </dev/null
-tar -x --no-same-owner -f "$work/output.tar" -C "$here/output"
+# The build made this archive, whatever it may hold: no device, and nothing that runs as its owner.
+if tar -t -v -f "$work/output.tar" | grep -v '^[-dlh]'; then
+    echo "build.sh: expected files from the build, found a device or a pipe" >&2
+    exit 1
+fi
+tar -x --no-same-owner --no-same-permissions -f "$work/output.tar" -C "$here/output"
 cd "$here/output"
 sha256sum -- * 2>/dev/null || { echo "build.sh: the build left nothing" >&2; exit 1; }
 """

@@ -22,6 +22,8 @@ PLACES = (("pyproject.toml", ("tool", "rebuilder", "check")), ("rebuilder.toml",
 _HINT = "the keys are in docs/check-settings.md"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,127}\Z")
+#: A project may ask for so many times the usual caps; more is for whoever owns the machine to allow.
+_TIMES_THE_LIMITS = 4
 #: Far beyond any date a file can have.
 _LAST_EPOCH = 2**40
 
@@ -115,6 +117,9 @@ class CheckSettings(Value):
                 raise ValueError(_unknown(name, sorted(Limits.model_fields), "limit"))
             if not math.isfinite(cap) or cap <= 0 or (name != "cpus" and cap != int(cap)):
                 msg = f"expected a {'' if name == 'cpus' else 'whole '}number above 0 for {name!r}, found {cap}"
+                raise ValueError(msg)
+            if cap > (most := Limits.model_fields[name].default * _TIMES_THE_LIMITS):
+                msg = f"expected at most {most} for {name!r}, found {cap:.15g}; more is for the operator's own `limits`"
                 raise ValueError(msg)
         return {name: cap if name == "cpus" else int(cap) for name, cap in limits.items()}
 

@@ -192,12 +192,14 @@ def _faked_dates(draw: Draw) -> tuple[str, ...]:
 
 
 def _faked_years(draw: Draw) -> tuple[str, ...]:
-    """The year of a copyright line, and how the seconds since 1970 begin (five digits last a day)."""
+    """The year of a copyright line, a day in six digits, and how the seconds since 1970 begin (five digits last a
+    day): too short to prove anything, for digests have such digits, too."""
     base = draw.now.astimezone(UTC) + timedelta(days=_days(draw))
-    return (f"{base:%Y}", *(str(int(base.timestamp()) + day * 86400)[:5] for day in (-1, 0, 1)))
+    days = [base + timedelta(days=shift) for shift in (-1, 0, 1)]
+    return (f"{base:%Y}", *(f"{day:%y%m%d}" for day in days), *(str(int(day.timestamp()))[:5] for day in days))
 
 
-_DATES = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%b %d %Y", "%y%m%d")
+_DATES = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%b %d %Y")
 
 
 def _zone(draw: Draw) -> str:

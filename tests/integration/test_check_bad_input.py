@@ -141,7 +141,7 @@ def test_a_dirty_tree_is_said_and_not_built(projects: Projects) -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, "expected"),
+        ({}, "expected a file that says how the project is built"),
         ({"README": "nothing to build\n"}, "expected a file that says how the project is built, found none of"),
         ({"rebuilder.toml": "[check]\nbuidl = []\n", "Makefile": "all:\n"}, "did you mean 'build'?"),
         ({"rebuilder.toml": "[check\n", "Makefile": "all:\n"}, "rebuilder.toml"),
@@ -160,8 +160,12 @@ def test_an_empty_folder_is_a_usage_error(projects: Projects) -> None:
     (projects.folder / "demo").mkdir()
     done = projects.check(projects.folder / "demo")
     assert done.code == 2, done.out
-    assert "expected" in done.err
-    assert "Makefile" in done.err or "empty" in done.err or "file" in done.err
+    assert "expected the files of a project, found none" in done.err
+    git(projects.folder / "demo", "init", "-q")
+    bare = projects.check(projects.folder / "demo")
+    assert bare.code == 2, bare.out
+    assert "expected a commit in the repository, found none yet" in bare.err
+    assert "commit first, or check the files as they lie there with --worktree" in bare.err
 
 
 def test_a_report_never_goes_among_other_files(projects: Projects) -> None:

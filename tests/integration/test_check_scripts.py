@@ -112,7 +112,7 @@ def test_files_of_a_job_are_there_owned_by_root_and_cannot_be_written(
     )
     script = (
         "cat /etc/hello; id -un; head -n1 /etc/passwd; tool; readlink /usr/bin/sh; stat -c '%U %a' /etc/hello; "
-        "echo x > /etc/hello; echo $?"
+        "{ echo x > /etc/hello; } 2>&1; echo $?"
     )
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
     ended, said = run(engine, base_root, "bash", "-c", script, files=files, environment=environment)

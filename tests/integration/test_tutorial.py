@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.check_projects import STATE
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial-check.md"
 _BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -29,6 +31,7 @@ def blocks() -> list[tuple[str, list[str]]]:
 
 
 def test_every_command_of_the_tutorial_does_what_it_says() -> None:
+    STATE.mkdir(parents=True, exist_ok=True)
     mark = secrets.token_hex(8)
     steps = blocks()
     assert len(steps) > 8
@@ -37,7 +40,7 @@ def test_every_command_of_the_tutorial_does_what_it_says() -> None:
     done = subprocess.run(
         ["sh", "-c", script],
         cwd=ROOT,
-        env=os.environ | {"LC_ALL": "C.UTF-8"},
+        env=os.environ | {"LC_ALL": "C.UTF-8", "REBUILDER_STATE": str(STATE)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

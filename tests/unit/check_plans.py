@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from random import Random
 
 from rebuilder.check.model import VariationName
 from rebuilder.check.plan import (
@@ -49,6 +50,8 @@ class World:
     failing: Names = NONE
     #: Differ in every build but the control.
     chance: frozenset[Aspect] = frozenset()
+    #: Makes the first place differ in so many of all builds.
+    coin: tuple[Random, float] | None = None
     effective: Names = ALL
     observed: list[Observed] = field(default_factory=list)
     wanted: list[Wanted] = field(default_factory=list)
@@ -71,6 +74,8 @@ class World:
             return frozenset({FAILS})
         found = {aspect for aspect, of in self.culprits.items() if of & varied}
         found |= {aspect for aspect, sets in self.together.items() if any(of <= varied for of in sets)}
+        if self.coin and self.coin[0].random() < self.coin[1]:
+            found.add(place(0))
         return frozenset(found | self.chance)
 
     @property

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import tarfile
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rebuilder.check.builds import (
     INPUT_FOLDER,
@@ -25,7 +29,9 @@ from rebuilder.check.builds import (
 from rebuilder.check.fixes import Trial
 from rebuilder.check.model import Project, ProjectKind
 from rebuilder.check.variations import NAMES, Draw, Setting, control, setting
-from rebuilder.model import BuildPlan, FileDigest, Limits, Step
+from rebuilder.errors import InfrastructureError
+from rebuilder.model import BuildPlan, FileDigest, Limits, RootFile, Step
+from rebuilder.sandbox.layers import MAX_APPENDED, layer_tar, only_file
 
 PROBE = Probe(script="print 'probe';\n# a second line", word="c0ffee")
 DRAW = Draw(seed=7, now=datetime(2026, 11, 29, tzinfo=UTC))
@@ -200,3 +206,49 @@ def test_the_hooks_of_a_backend_are_asked_where_the_build_would_run_and_nothing_
         f"{tools_folder(BASE)}/bin/python", "-P", "-c", "ask()", f"{OUT_FOLDER}/{REQUIRES}"
     )  # fmt: skip
     assert not any("first\nsecond" in step.argv for step in made.steps)
+
+
+# --- files of one build, as the engine is given them ----------------------------------------------
+
+
+def tarred(name: str, data: bytes = b"", **changes: Any) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        for field, value in changes.items():
+            setattr(info, field, value)
+        archive.addfile(info, io.BytesIO(data))
+    return made.getvalue()
+
+
+def test_a_layer_belongs_to_root_and_is_the_same_every_time() -> None:
+    files = plan(made=VARIED).files
+    first, again = (layer_tar(files, lambda path: b"root:x:0:0::/:/bin/sh\n") for _ in range(2))
+    assert first == again
+    with tarfile.open(fileobj=io.BytesIO(first)) as archive:
+        found = {info.name: info for info in archive}
+        passwd = archive.extractfile("etc/passwd")
+        assert passwd is not None
+        assert passwd.read().startswith(b"root:x:0:0::/:/bin/sh\n" + VARIED.user.encode())
+    assert found.keys() == {"etc/passwd", "etc/group", "usr/bin/sh"}
+    assert (found["usr/bin/sh"].issym(), found["usr/bin/sh"].linkname) == (True, "bash")
+    for info in found.values():
+        assert (info.uid, info.gid, info.mtime) == (0, 0, 0)
+        assert not info.mode & 0o022 or info.issym()
+
+
+@pytest.mark.parametrize(
+    "path", ["etc/passwd", "/etc/../x", "/..", "/", "", "/etc/passwd/", "//etc", "/a b", "/a\n", "/\0", "/a/./b"]
+)
+def test_a_file_of_a_build_lies_where_it_says(path: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        RootFile(path=path)
+
+
+def test_what_the_engine_says_of_a_file_is_read_within_bounds() -> None:
+    assert only_file([tarred("passwd", b"root\n")], "/etc/passwd") == b"root\n"
+    with pytest.raises(InfrastructureError, match=r"expected /etc/passwd .* to be a regular file, found something"):
+        only_file([tarred("passwd", type=tarfile.SYMTYPE, linkname="/etc/shadow")], "/etc/passwd")
+    with pytest.raises(InfrastructureError, match=f"less than {MAX_APPENDED} bytes, found more"):
+        only_file(itertools.repeat(b"x" * 1000), "/etc/passwd")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from rebuilder.check.builds import PROBE_MARK
 from rebuilder.check.model import CheckReport, CheckVerdict, VariationName, VariationReport
 from rebuilder.check.outcome import NOT_VARIED
 from rebuilder.check.variations import NAMES
+from rebuilder.checking import epoch
+from rebuilder.errors import UsageError
 from tests.unit.check_bench import Bench, Outputs, Seen
 
 
@@ -245,3 +249,66 @@ def test_no_two_builds_of_a_check_are_told_the_same_word(bench: Bench) -> None:
     words = {step.argv[step.argv.index(PROBE_MARK) + 1] for plan in bench.fake.plans for step in plan.steps
              if PROBE_MARK in step.argv}  # fmt: skip
     assert len(words) == len(bench.fake.plans) == 3
+
+
+# --- fixes that are tried -------------------------------------------------------------------------
+
+
+def compiled(text: str) -> bytes:
+    """A program of the host's compiler that holds this text."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "a.c")
+        source.write_text(f'#include <stdio.h>\nint main(void) {{ return puts("{text}/a.c"); }}\n')
+        subprocess.run(["cc", "-o", f"{folder}/a", str(source)], check=True, cwd=folder)
+        return Path(folder, "a").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("helps", "result", "reason"),
+    [
+        (True, "confirmed", "builds 4 and 5 are equal in every place of this cause"),
+        (False, "refuted", "builds 4 and 5 differ"),
+        (None, "refuted", "the build fails (builds 4 and 5)"),
+    ],
+)
+def test_a_fix_by_flags_is_believed_only_after_a_rebuild(
+    bench: Bench, helps: bool | None, result: str, reason: str
+) -> None:
+    def build_of(seen: Seen, number: int) -> Outputs | None:
+        assert bench.fake is not None
+        tried = any(file.path == "/usr/local/bin/cc" for file in bench.fake.plans[-1].files)
+        if tried and helps is None:
+            return None
+        return {"demo": compiled("." if tried and helps else seen["path"])}
+
+    report = bench.report(build_of)
+    (breakage,) = report.breakages
+    assert (breakage.variations, breakage.fix.result) == (("path",), result)
+    assert reason in breakage.fix.reason
+    assert breakage.fix.tried == ("-ffile-prefix-map=$PWD=.",)
+    assert [build.purpose for build in report.builds] == ["control", "varied", "confirm", "fix", "fix"]
+    assert ("Confirmed by a rebuild" in report.headline) == (result == "confirmed")
+    kept = bench.report(build_of, try_fixes=False)
+    assert len(kept.builds) == 3
+    few = bench.report(build_of, max_builds=4)
+    assert len(few.builds) <= 4
+    assert few.breakages[0].fix.tried == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, (5, "the commit")),
+        ("commit", (5, "the commit")),
+        ("none", (None, "the project's settings: not set")),
+        (0, (0, "the project's settings")),
+        (7, (7, "the project's settings")),
+    ],
+)
+def test_the_epoch_is_said_with_where_it_is_from(given: int | str | None, expected: tuple[int | None, str]) -> None:
+    assert epoch(given, 5, where="the commit") == expected
+
+
+def test_an_epoch_before_1970_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected source-date-epoch of 0 or more, found -1"):
+        epoch(-1, 5, where="the commit")

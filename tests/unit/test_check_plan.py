@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping
 
 import pytest
@@ -272,3 +273,24 @@ def test_each_build_says_why_it_is_made() -> None:
     failing = World(failing=names("shell"))
     failing.run()
     assert "which of " in reasons(failing.wanted)
+
+
+@given(st.integers(0, 2**32), st.floats(0.05, 0.95))
+@settings(max_examples=300)
+def test_a_place_that_differs_now_and_then_never_leads_past_the_bound(seed: int, odds: float) -> None:
+    world = World(coin=(random.Random(seed), odds))
+    found = world.run()
+    assert found.keys() <= {place(0)}
+    assert not any(one.by_canary for one in found.values())
+
+
+def test_chance_is_told_from_a_variation_most_of_the_time() -> None:
+    """Where the control differs when it is repeated, or a build contradicts itself, nothing is blamed."""
+    blamed = differing = 0
+    for seed in range(600):
+        world = World(coin=(random.Random(seed), 0.9))
+        found = world.run()
+        differing += len(found)
+        blamed += sum(bool(one.culprits) and one.settled for one in found.values())
+    assert differing > 500
+    assert blamed / differing < 0.05

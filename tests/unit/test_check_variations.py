@@ -73,7 +73,7 @@ def test_a_canary_is_of_one_variation_long_and_no_part_of_another(seed: int) -> 
     found = canaries(one, NAMES)
     assert sum(len(TABLE[name].marks(one)) for name in NAMES) == len(found)
     words = [mark for mark, name in found.items() if name != "clock"]
-    assert all(len(word) >= 8 for word in words)
+    assert all(len(word) >= 8 for word in found)
     assert not any(word in other for word in words for other in found if word != other)
     assert {"path", "home", "user", "timezone", "host", "environment", "exec-path", "tmpdir"} < set(found.values())
     assert [len(mark) for mark in found] == sorted((len(mark) for mark in found), reverse=True)
