@@ -98,12 +98,12 @@ def check(subject: Subject, wishes: Wishes, ports: CheckPorts) -> Checked:
     lock, place = _workplace(subject, wishes, ports, started)
     trials = Trials(place=place, builder=ports.builder, blobs=ports.blobs, progress=ports.progress)
     _build(trials, wishes)
-    _repeat(trials, wishes)
+    more = _repeat(trials, wishes)
     shown = _shown(trials)
     pairs = trials.explain(shown) if shown is not trials.control else ()
     found = breakages.breakages(_evidences(trials, pairs, wishes))
     if wishes.try_fixes:
-        found = try_fixes(trials, found, frozenset(shown.wanted.varied), at_most=wishes.max_builds)
+        found = try_fixes(trials, found, frozenset(shown.wanted.varied), at_most=wishes.max_builds + more)
     outcome = Shown(trial=shown, pairs=pairs, breakages=found)
     report = report_of(_told(subject, wishes), trials, outcome, lock)
     report = report.model_copy(update={"started": started, "finished": ports.clock.now()})
@@ -191,10 +191,11 @@ def _build(trials: Trials, wishes: Wishes, more: int = 0) -> None:
         trials.make(wanted)
 
 
-def _repeat(trials: Trials, wishes: Wishes) -> None:
-    """More builds with everything varied, from other seeds, where the first ones were equal: chance shows late."""
+def _repeat(trials: Trials, wishes: Wishes) -> int:
+    """More builds with everything varied, from other seeds, where the first ones were equal: chance shows late. How
+    many there were that find no cause."""
     if any(build.differing for build in trials.observed):
-        return
+        return 0
     for number in range(1, wishes.repeat):
         place = trials.place
         trials.place = replace(place, draw=replace(place.draw, seed=(wishes.seed + number) % 2**32))
@@ -204,7 +205,8 @@ def _repeat(trials: Trials, wishes: Wishes) -> None:
             why = "the same once more: with other seeds it was equal, so it may be chance"
             trials.make(Wanted(purpose="repeat", varied=wishes.variations, why=why))
             _build(trials, wishes, more=number)
-            return
+            return number
+    return wishes.repeat - 1
 
 
 def _shown(trials: Trials) -> Trial:

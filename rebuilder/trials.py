@@ -142,10 +142,11 @@ class Trials:
         return self.made[0]
 
     def effects(self) -> dict[VariationName, probes.Effect]:
-        """Whether each variation that was ever varied had an effect, by the first build with it whose probe saw one."""
+        """Whether each variation that was ever varied had an effect, by the last build with it whose probe saw one,
+        which was made of the draw that is told."""
         found: dict[VariationName, probes.Effect] = {}
         tools = self.place.around.project.tools
-        for trial in self.made[1:]:
+        for trial in reversed(self.made[1:]):
             for name in trial.wanted.varied:
                 if name not in found or not found[name].effective:
                     found[name] = probes.effect(name, self.control.seen, trial.seen, tools=tools)

@@ -261,10 +261,12 @@ def _fix(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> Fix:
 def _summary(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> str:
     names = _few(key.names)
     if key.kind == "fails":
-        return _failing(told.answers[FAILS], names)
+        now_and_then = "" if _only_varied(told, group.aspects) else ", with nothing varied"
+        return _failing(told.answers[FAILS], names, now_and_then)
     where = _where(told, group.aspects, cause)
     if key.kind == "chance":
-        return f"{where} differs between two builds of which nothing was varied"
+        alike = "that were varied alike" if _only_varied(told, group.aspects) else "of which nothing was varied"
+        return f"{where} differs between two builds {alike}"
     if key.kind == "open":
         return f"{where} depends on one of these, more builds would tell: {names}"
     if key.kind == "together":
@@ -280,9 +282,15 @@ def _few(names: Names) -> str:
     return f"{', '.join(titles[:_MAX_NAMED])} and {more} more" if more > 0 else " and ".join(titles)
 
 
-def _failing(one: Answer, names: str) -> str:
+def _only_varied(told: Evidences, aspects: Sequence[Aspect]) -> bool:
+    """Whether these were seen in builds with something varied, and in none without."""
+    seen = [build.varied for build in told.observed[1:] if build.differing & set(aspects)]
+    return bool(seen) and all(seen)
+
+
+def _failing(one: Answer, names: str, now_and_then: str) -> str:
     if one.flaky:
-        return "the build fails now and then, with nothing varied"
+        return f"the build fails now and then{now_and_then}"
     if one.together:
         return f"the build fails when several of these are varied together: {names}"
     if not _found(one):

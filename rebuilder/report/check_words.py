@@ -43,7 +43,7 @@ PURPOSE_MEANING = {
 PROOF_PHRASE = {
     "canary": "the unique text that this variation put into the build stands in the bytes that differ",
     "rebuild": "builds with it differ and builds without it do not",
-    "repeat": "builds of which nothing was varied differ from each other",
+    "repeat": "builds that were told the same differ from each other",
 }
 FAILS_PROOF = "builds with it fail and builds without it do not"
 FIX_PHRASE = {

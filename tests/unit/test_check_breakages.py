@@ -133,7 +133,7 @@ def test_a_flaky_place_that_holds_a_canary_names_it() -> None:
         (Answer(together=names("locale", "path")), ("path", "locale"), "when several of these are varied together"),
         (Answer(candidates=names("locale", "path"), unknown=ALL), (), "when one of these is varied, more builds"),
         (Answer(doubtful=names("locale", "path")), (), "when one of these is varied, more builds would tell: build"),
-        (Answer(flaky=True), (), "the build fails now and then, with nothing varied"),
+        (Answer(flaky=True), (), "the build fails now and then"),
     ],
     ids=["one", "together", "narrowed", "doubtful", "chance"],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rebuilder import check_folder, trials
+from rebuilder import check_folder, check_report, trials
 from rebuilder.check.model import CheckVerdict, VariationName
 from rebuilder.check.plan import NONE, Known, Names, Observed, answer
 from rebuilder.check.scripts import build_script
@@ -50,6 +50,7 @@ def test_what_is_left_over_of_one_build_is_not_blamed_for_it(bench: Bench) -> No
     """A race that shows once, in the varied build: halving leaves one variation, and clears it at last."""
     report = bench.report(lambda seen, number: {"out": b"rare" if number == 2 else b"usual"})
     assert report.verdict is CheckVerdict.FLAKY
+    assert "differs between two builds that were varied alike" in report.headline
     assert {name for one in report.breakages for name in one.variations} == set()
 
 
@@ -138,12 +139,14 @@ def test_no_fix_is_tried_on_what_differs_by_chance_as_well(bench: Bench) -> None
 def test_a_fix_is_judged_by_every_place_and_not_by_those_that_are_shown(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(check_report, "MAX_PLACES", 2)
+
     def build_of(seen: Seen, number: int) -> Outputs:
-        made = {f"demo-{count:02}": compiled(f"{count} {seen['path']}") for count in range(60)}
-        return dict.fromkeys(made, b"helps") | {"demo-59": made["demo-59"]} if tries(bench) else made
+        made = dict.fromkeys(("a", "b", "c"), compiled(seen["path"]))
+        return dict.fromkeys(made, b"helps") | {"c": made["c"]} if tries(bench) else made
 
     (breakage,) = bench.report(build_of).breakages
-    assert (breakage.count, len(breakage.places)) == (60, 50)
+    assert (breakage.count, len(breakage.places)) == (3, 2)
     assert breakage.fix.result == "refuted"
 
 
@@ -206,3 +209,10 @@ def test_what_a_build_left_is_unpacked_by_hand_without_devices_and_set_user_bits
         assert ended.returncode == 1
         assert "found a device or a pipe" in ended.stderr
         assert left == []
+
+
+def test_what_a_row_tells_of_a_variation_is_of_one_draw(bench: Bench) -> None:
+    report = bench.report(lambda seen, number: {"out": b"same"}, repeat=4)
+    (row,) = (row for row in report.variations if row.name == "home")
+    assert row.canary in row.varied
+    assert row.canary in row.probed_varied
