@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rebuilder.check import fixes
 from rebuilder.check.marks import CONTENT
-from rebuilder.check.model import Breakage
+from rebuilder.check.model import Breakage, Fix
 from rebuilder.check.plan import Names, Wanted
 from rebuilder.check.variations import NAMES
 from rebuilder.trials import Trial, Trials
@@ -29,7 +29,12 @@ def _flags(trials: Trials, one: Breakage) -> fixes.Trial:
     # Of what differs by chance as well, equal bytes cannot be asked.
     if len(one.variations) != 1 or one.fails or one.cause is None or "repeat" in one.proof:
         return fixes.Trial()
-    return fixes.advice(one.variations[0], trials.place.around.project.kind, one.cause.id).trial
+    return _advice(trials, one).trial
+
+
+def _advice(trials: Trials, one: Breakage) -> fixes.Advice:
+    kind = trials.place.around.project.kind
+    return fixes.advice(one.variations[0], kind, one.cause.id if one.cause else "")
 
 
 def _with_flags(trials: Trials, fix: fixes.Trial, names: Names) -> tuple[Trial, Trial]:
@@ -42,15 +47,20 @@ def _with_flags(trials: Trials, fix: fixes.Trial, names: Names) -> tuple[Trial, 
 
 def _judged(trials: Trials, one: Breakage, fix: fixes.Trial, both: tuple[Trial, Trial]) -> Breakage:
     numbers = f"builds {both[0].attempt.number} and {both[1].attempt.number}"
+    usable = False
     if not all(trial.made for trial in both):
-        update = {"result": "refuted", "reason": f"with {fix.words} the build fails ({numbers})"}
+        reason = f"with {fix.words} the build fails ({numbers})"
     elif not {place[0] for place in one.places} <= _common(*both):
-        update = {"result": "refuted", "reason": f"with {fix.words} {numbers} do not make the same outputs as before"}
+        reason = f"with {fix.words} {numbers} do not make the same outputs as before"
     elif {(output, *path) for output, path, what in trials.compare(*both) if what == CONTENT} & set(one.places):
-        update = {"result": "refuted", "reason": f"with {fix.words} added to every call of a compiler {numbers} differ"}
+        reason, usable = f"with {fix.words} added to every call of a compiler {numbers} differ", True
     else:
-        update = {"result": "confirmed", "reason": f"with {fix.words} {numbers} are equal in every place of this cause"}
-    return one.model_copy(update={"fix": one.fix.model_copy(update={**update, "tried": (fix.words,)})})
+        reason = f"with {fix.words} {numbers} are equal in every place of this cause"
+        update = {"result": "confirmed", "reason": reason, "tried": (fix.words,)}
+        return one.model_copy(update={"fix": one.fix.model_copy(update=update)})
+    left = fixes.without_flags(_advice(trials, one), usable=usable)
+    refuted = Fix(words=left.words, changes=left.changes, result="refuted", reason=reason, tried=(fix.words,))
+    return one.model_copy(update={"fix": refuted})
 
 
 def _common(one: Trial, other: Trial) -> set[str]:

@@ -3,7 +3,8 @@
 #
 #   release.sh TAG FOLDER COMMAND...      e.g.  release.sh v1.0 dist python3 -m build
 #
-# COMMAND builds the release into FOLDER. The tag is signed and stays here: pushing and publishing are yours to do, after
+# COMMAND builds the release into FOLDER. It is told SOURCE_DATE_EPOCH, the time of the commit, as the check is; one that
+# is set already stays, for a project whose settings name another. The tag is signed and stays here: pushing and publishing are yours to do, after
 # this has ended with 0. The exit code is that of the step that failed.
 set -eu
 
@@ -50,7 +51,9 @@ trap 'exit 130' HUP INT TERM
 # shellcheck disable=SC2154 # set in the trap itself
 trap 'code=$?; [ "$code" -eq 0 ] || { git tag -d "$tag" >/dev/null && say "the tag $tag was taken back"; }; exit "$code"' EXIT
 
-say "3/4 building: $*"
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --no-show-signature --format=%ct "$commit")}
+export SOURCE_DATE_EPOCH
+say "3/4 building with SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH: $*"
 "$@"
 
 say "4/4 verifying what is in $folder"

@@ -36,6 +36,10 @@ _USUAL: Mapping[VariationName, str] = {
     "tmpdir": "random-name",
     "hash-seed": "hash-order",
 }
+#: Causes that only say where it differs.
+_VAGUE = frozenset(
+    {"build-id", "code-generation", "debug-info", "debuglink", "extra-file", "linker-layout", "missing-file"}
+)
 _ORDERS = frozenset({"archive-order", "hash-order", "json-key-order", "linker-layout", "symbol-order"})
 #: A cause that only passes on what another one did is not the reason.
 _PASSED_ON = frozenset({"build-id", "debian-control-size", "debuglink", "md5sums", "wheel-record"})
@@ -127,7 +131,8 @@ def _cause(told: Evidences, aspect: Aspect, names: Names) -> tuple[Cause | None,
     finding = shown.difference.findings[indexes[0]]
     usual = _usual(told, names, finding, indexes)
     if not names:
-        return next(iter(claiming), None), indexes
+        telling = [cause for cause in claiming if cause.id not in _VAGUE]
+        return next(iter(telling or claiming), None), indexes
     return next(iter(own), usual), indexes
 
 
@@ -254,7 +259,12 @@ def _fix(told: Evidences, key: _Key, group: _Group, cause: Cause | None) -> Fix:
     if number is None or not advice.held:
         return Fix(words=advice.words, changes=advice.changes)
     where = "builds" if key.kind == "fails" else "gives the same bytes"
-    reason = f"held fixed ({advice.held}), everything else varied: build {number} {where}"
+    held = told.known.effective - told.observed[number - 1].varied
+    if held <= key.names:
+        reason = f"held fixed ({advice.held}), everything else varied: build {number} {where}"
+    else:
+        titles = ", ".join(TABLE[other].title for other in NAMES if other in held)
+        reason = f"build {number}, in which only these were held fixed, {where} there: {titles}"
     return Fix(words=advice.words, changes=advice.changes, result="confirmed", reason=reason)
 
 

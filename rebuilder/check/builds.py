@@ -164,31 +164,33 @@ def _inputs(materials: Materials) -> tuple[FileDigest, ...]:
 
 
 def _unpack(setting: Setting) -> Step:
-    return Step(argv=("tar", "-x", "--strip-components=1", "-f", f"{INPUT_FOLDER}/source.tar"), cwd=setting.tree)
+    argv = ("tar", "-x", "--strip-components=1", "-f", f"{INPUT_FOLDER}/source.tar")
+    return Step(argv=argv, cwd=setting.tree, label="unpack the source")
 
 
 def _languages(project: Project, materials: Materials, setting: Setting) -> tuple[Step, ...]:
     """Folders, history and packages of the project's language; no code of the project runs yet."""
     folders = [setting.home, setting.tmpdir, OUT_FOLDER, *filter(None, (setting.exec_folder,))]
-    steps = [Step(argv=("mkdir", "-p", *folders), cwd=setting.tree)]
+    steps = [Step(argv=("mkdir", "-p", *folders), cwd=setting.tree, label="folders")]
     if materials.history:
         argv = ("sh", "-c", _HISTORY, "sh", f"{INPUT_FOLDER}/history.bundle")
-        steps.append(Step(argv=argv, cwd=setting.tree))
+        steps.append(Step(argv=argv, cwd=setting.tree, label="history from Git"))
     if project.wheels:
         tools = tools_folder(setting)
-        steps.append(Step(argv=("python3", "-m", "venv", "--without-pip", tools), cwd=setting.tree))
+        argv = ("python3", "-m", "venv", "--without-pip", tools)
+        steps.append(Step(argv=argv, cwd=setting.tree, label="environment of Python"))
         pip = ("python3", "-m", "pip", "--python", f"{tools}/bin/python", "install", "--quiet")
         offline = ("--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--disable-pip-version-check")
         files = (f"{INPUT_FOLDER}/{wheel.name}" for wheel in materials.wheels)
         # Not in the tree: a file of it that is called pip.py would be run.
-        steps.append(Step(argv=(*pip, *offline, *files), cwd=setting.tmpdir))
+        steps.append(Step(argv=(*pip, *offline, *files), cwd=setting.tmpdir, label="packages of Python"))
     if materials.npm_cache:
         cache = f"{setting.home}/.npm"
-        steps.append(Step(argv=("tar", "-x", "-f", f"{INPUT_FOLDER}/{_CACHE}"), cwd=cache))
+        steps.append(Step(argv=("tar", "-x", "-f", f"{INPUT_FOLDER}/{_CACHE}"), cwd=cache, label="cache of npm"))
         # The cache was made for a registry that is nowhere, for locks that name no address of a package.
         where = (f"--cache={cache}", f"--registry={OFFLINE_REGISTRY}")
         install = ("npm", "ci", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", *where)
-        steps.append(Step(argv=install, cwd=setting.tree))
+        steps.append(Step(argv=install, cwd=setting.tree, label="packages of npm"))
     return tuple(steps)
 
 

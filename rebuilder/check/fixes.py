@@ -7,7 +7,7 @@ two more builds with it, one of them varied (`Trial`). A change of the project's
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rebuilder.check.model import TREE, ProjectKind, VariationName
 from rebuilder.findings import Change
@@ -52,9 +52,32 @@ def advice(name: VariationName, kind: ProjectKind, cause: str) -> Advice:
         return _compiled(kind)
     words, held, change = _SAYS[name]
     own = _OWN.get((name, kind))
+    if packed := _packed(name, kind, cause):
+        words, own = packed
     changes = (own,) if own else ()
     outside = (Change(where="environment", target=change, text=held),) if change else ()
     return Advice(words=words, held=held, changes=(*changes, *outside))
+
+
+def _packed(name: VariationName, kind: ProjectKind, cause: str) -> tuple[str, Change] | None:
+    """Words and a change where whoever packs the archive writes the time, so that no date of the project is at fault;
+    else ``None``."""
+    if cause == "gzip-header-time" or (cause == "tar-times" and kind is ProjectKind.PYTHON):
+        own = _BACKEND if kind is ProjectKind.PYTHON else _PACKERS[cause]
+    elif name == "clock" and cause in _PACKERS:
+        own = _PACKERS[cause]
+    else:
+        return None
+    words = _CHANCE[cause]
+    return words if kind is ProjectKind.PYTHON else words.removesuffix(f" {_SDISTS}"), own
+
+
+def without_flags(told: Advice, *, usable: bool) -> Advice:
+    """The advice that is left once its flags were tried and did not help, or were not ``usable`` at all."""
+    why = "did not help" if usable else "cannot be used here"
+    left = tuple(change for change in told.changes if change.where == "environment")
+    words = f"{told.trial.words} {why}: {_RELATIVE if usable else _SAYS['path'][0]}"
+    return replace(told, words=words, changes=left, trial=Trial())
 
 
 def chance(cause: str) -> Advice:
@@ -94,7 +117,7 @@ _MAPS: Mapping[ProjectKind, Change] = {
     ProjectKind.PYTHON: _project("the release script", f'export CFLAGS="{_MAP}=$PWD=."'),
     ProjectKind.NPM: _project("the release script", f'export CFLAGS="{_MAP}=$PWD=." CXXFLAGS="{_MAP}=$PWD=."'),
     ProjectKind.COMMAND: _project("the release script", f'export CFLAGS="{_MAP}=$PWD=."'),
-    ProjectKind.CARGO: _project(".cargo/config.toml", '[profile.release]\ntrim-paths = "all"'),
+    ProjectKind.CARGO: _project("the release script", 'export RUSTFLAGS="--remap-path-prefix=$PWD=."'),
     ProjectKind.GO: _project("the release script", "go build -trimpath"),
 }
 
@@ -167,36 +190,45 @@ _SAYS: Mapping[VariationName, tuple[str, str, str]] = {
     ),
 }  # fmt: skip
 
-#: The change in the project's own files, where one is known for the kind.
+_SHELL_DATE = 'date -u -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}" +%Y-%m-%d'
+_PYTHON_DATE = _project(
+    "what writes the date",
+    'datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", time.time())), tz=timezone.utc)',
+)
+_NODE_DATE = _project(
+    "what writes the date",
+    "new Date(process.env.SOURCE_DATE_EPOCH ? Number(process.env.SOURCE_DATE_EPOCH) * 1000 : Date.now()).toISOString()",
+)
+_BACKEND = _project(
+    "the build backend",
+    "# for pure Python; flit_core as well: both take SOURCE_DATE_EPOCH and set the modes themselves\n"
+    '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"',
+)
+
+#: The change in the project, where one is known for the kind. A file is named only where that kind always has it.
 _OWN: Mapping[tuple[VariationName, ProjectKind], Change] = {
     ("order", ProjectKind.MAKE): _project("Makefile", "SOURCES := $(sort $(wildcard src/*.c))"),
     ("order", ProjectKind.CMAKE): _project("CMakeLists.txt", "list(SORT SOURCES)  # after file(GLOB SOURCES ...)"),
-    ("order", ProjectKind.PYTHON): _project("setup.py", "sources=sorted(glob('src/*.c'))"),
-    ("order", ProjectKind.NPM): _project("package.json", "sort what readdir gives: fs.readdirSync(folder).sort()"),
+    ("order", ProjectKind.PYTHON): _project("what lists the files", "sorted(glob.glob('src/*.c'))"),
+    ("order", ProjectKind.NPM): _project("what lists the files", "fs.readdirSync(folder).sort()"),
     ("clock", ProjectKind.MAKE): _project(
         "Makefile", "DATE := $(shell date -u -d @$${SOURCE_DATE_EPOCH:-$$(date +%s)} +%Y-%m-%d)"
     ),
     ("clock", ProjectKind.CMAKE): _project(
         "CMakeLists.txt", "string(TIMESTAMP DATE \"%Y-%m-%d\" UTC)  # takes SOURCE_DATE_EPOCH by itself"
     ),
-    ("clock", ProjectKind.PYTHON): _project(
-        "setup.py", "date.fromtimestamp(int(os.environ.get('SOURCE_DATE_EPOCH', time.time())))"
-    ),
-    ("clock", ProjectKind.NPM): _project(
-        "package.json", "new Date(process.env.SOURCE_DATE_EPOCH ? process.env.SOURCE_DATE_EPOCH * 1000 : Date.now())"
-    ),
-    ("clock", ProjectKind.GO): _project(
-        "the release script", "-ldflags \"-X main.date=$(date -u -d @$SOURCE_DATE_EPOCH +%F)\""
-    ),
+    ("clock", ProjectKind.PYTHON): _PYTHON_DATE,
+    ("timezone", ProjectKind.PYTHON): _PYTHON_DATE,
+    ("clock", ProjectKind.NPM): _NODE_DATE,
+    ("timezone", ProjectKind.NPM): _NODE_DATE,
+    ("clock", ProjectKind.GO): _project("the release script", f'go build -ldflags "-X main.date=$({_SHELL_DATE})"'),
+    ("clock", ProjectKind.AUTOTOOLS): _project("what writes the date", f"DATE=$({_SHELL_DATE})"),
+    ("clock", ProjectKind.COMMAND): _project("what writes the date", f"DATE=$({_SHELL_DATE})"),
     ("clock", ProjectKind.DEBIAN): _project("debian/rules", "include /usr/share/dpkg/pkg-info.mk  # SOURCE_DATE_EPOCH"),
     ("umask", ProjectKind.MAKE): _project("Makefile", "install -m 0644 FILE $(DESTDIR)$(datadir)"),
     ("umask", ProjectKind.DEBIAN): _project("debian/rules", "dh_fixperms"),
-    ("umask", ProjectKind.PYTHON): _project(
-        "pyproject.toml", '[build-system]\nrequires = ["hatchling"]  # or flit_core: both set the modes themselves'
-    ),
-    ("times", ProjectKind.PYTHON): _project(
-        "pyproject.toml", '[build-system]\nrequires = ["hatchling"]  # or flit_core: both take SOURCE_DATE_EPOCH'
-    ),
+    ("umask", ProjectKind.PYTHON): _BACKEND,
+    ("times", ProjectKind.PYTHON): _BACKEND,
     ("times", ProjectKind.MAKE): _project("Makefile", "tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --clamp-mtime"),
     ("user", ProjectKind.MAKE): _project("Makefile", "tar --owner=0 --group=0 --numeric-owner"),
     ("locale", ProjectKind.MAKE): _project("Makefile", "export LC_ALL := C.UTF-8"),
@@ -211,14 +243,32 @@ _ANY_CHANCE = (
     "Two builds of the same inputs differ: look for times, random names and numbers, unordered output of threads, and "
     "missing dependencies between steps."
 )
+_SDISTS = (
+    "An sdist of setuptools always carries the time it was made; for pure Python, hatchling and flit_core take "
+    "SOURCE_DATE_EPOCH instead."
+)
 _CHANCE: Mapping[str, str] = {
-    "tar-times": "Files made during the build carry the time they were made: tar --mtime=@$SOURCE_DATE_EPOCH.",
+    "tar-times": (
+        f"Files made during the build carry the time they were made: tar --mtime=@$SOURCE_DATE_EPOCH. {_SDISTS}"
+    ),
     "zip-times": "Files made during the build carry that time: touch -d @$SOURCE_DATE_EPOCH before zip -X.",
     "ar-times": "Let ar write no times: ARFLAGS=Dcr.",
-    "gzip-header-time": "Leave the time out: gzip -n, or mtime=0.",
+    "gzip-header-time": f"Leave the time out of gzip's header: gzip -n, or mtime=0 in Python. {_SDISTS}",
     "embedded-timestamp": "Take the date from SOURCE_DATE_EPOCH where it is set, not from the clock.",
     "random-name": "Give temporary files fixed names, or do not write their names out.",
     "random-seed": "Draw random numbers from a fixed seed, or from the content.",
     "symbol-order": "Sort what is linked, and name dependencies between steps: a race decides the order.",
     "hash-order": "Sort sets and keys before writing them.",
 }
+#: What whoever packs the archive has to say, by cause.
+_PACKERS: Mapping[str, Change] = {
+    "gzip-header-time": _project("what packs the archive", "gzip -n"),
+    "tar-times": _project("what packs the archive", "tar --sort=name --mtime=@$SOURCE_DATE_EPOCH"),
+    "zip-times": _project("what packs the archive", "find . -exec touch -h -d @$SOURCE_DATE_EPOCH {} +"),
+    "ar-times": _project("what packs the archive", "ar Dcr"),
+}
+#: Where flags of a compiler do not take the folder away.
+_RELATIVE = (
+    "the folder is written by something else than the compiler (a script that calls pwd, a generated header, an "
+    "absolute path on the command line). Write paths relative to the source."
+)

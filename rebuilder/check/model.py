@@ -141,7 +141,8 @@ class VariationReport(Value):
 
     ``passed``: varied, seen to have an effect, and no output changed with it. ``breaks``: outputs change with it, or
     the build fails. ``not-effective``: asked for, but the probe saw no effect, so that it says nothing.
-    ``undecided``: the builds allowed did not suffice. ``left-out``: not asked for.
+    ``undecided``: the builds allowed did not suffice, or what differs anyway hides its effect (``detail``).
+    ``left-out``: not varied.
     """
 
     name: VariationName

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rebuilder.check.failures import Reason
+from rebuilder.check.failures import READ_THE_LOG, Reason
 from rebuilder.check.model import Breakage, CheckVerdict, VariationName, VariationReport
 from rebuilder.check.plan import Answer, Aspect, Names
 from rebuilder.check.probes import Effect
@@ -63,6 +63,7 @@ def variation_reports(
     none that was ``compared``."""
     breaking = {name for one in found for name in one.variations}
     open_ = {name for one in every.values() if not one.settled for name in one.candidates or one.unknown}
+    masked = {name for one in every.values() for name in one.masked}
     rows = []
     for name in NAMES:
         entry = TABLE[name]
@@ -71,7 +72,8 @@ def variation_reports(
         if name not in asked.names:
             rows.append(VariationReport(name=name, title=entry.title, status="left-out", control=control))
             continue
-        status = "breaks" if name in breaking else "undecided" if name in open_ or name not in compared else "passed"
+        unseen = name in open_ or name in masked or name not in compared
+        status = "breaks" if name in breaking else "undecided" if unseen else "passed"
         if effect is not None and not effect.effective and name not in breaking:
             status = "not-effective"
         rows.append(
@@ -85,11 +87,22 @@ def variation_reports(
                     "canary": next(iter(entry.marks(asked.draw)), "") if name != "clock" else "",
                     "probed_control": effect.control if effect else "",
                     "probed_varied": effect.varied if effect else "",
-                    "detail": effect.detail if effect else "",
+                    "detail": _detail(effect, _UNDECIDED[name in masked] if status == "undecided" else ""),
                 }
             )
         )
     return tuple(rows)
+
+
+#: Why, by whether a place that differs anyway hides it.
+_UNDECIDED = {
+    True: "what differs by itself, or with the clock, shows nothing of it",
+    False: "the builds that were allowed did not suffice",
+}
+
+
+def _detail(effect: Effect | None, undecided: str) -> str:
+    return undecided or (effect.detail if effect else "")
 
 
 def headline(facts: Facts, found: Sequence[Breakage], differences: Mapping[str, Difference]) -> str:
@@ -97,8 +110,8 @@ def headline(facts: Facts, found: Sequence[Breakage], differences: Mapping[str, 
     passed = [row for row in facts.rows if row.status == "passed"]
     match facts.verdict:
         case CheckVerdict.BUILD_FAILED:
-            hint = f". Next: {facts.failure.hint}" if facts.failure.hint else ""
-            return f"the build failed with nothing varied: {facts.failure.words}{hint}."
+            hint = facts.failure.hint or READ_THE_LOG
+            return f"the build failed with nothing varied: {facts.failure.words}. Next: {hint}."
         case CheckVerdict.REPRODUCIBLE:
             silent = [row.name for row in facts.rows if row.status == "not-effective"]
             without = f" ({', '.join(silent)} had no effect)" if silent else ""

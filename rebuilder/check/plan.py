@@ -25,6 +25,8 @@ Aspect = tuple[str, MemberPath, str]
 SILENT: frozenset[VariationName] = frozenset(
     {"umask", "locale", "shell", "cpu", "jobs", "kernel", "order", "times", "hash-seed"}
 )
+#: Where these reach a place, no unique word of theirs need stand in it.
+_SPEECHLESS: frozenset[VariationName] = SILENT | {"clock", "timezone"}
 #: What a dump of the whole environment carries along: said once, as the environment.
 CARRIED: frozenset[VariationName] = frozenset(
     {"path", "home", "user", "locale", "timezone", "exec-path", "jobs", "clock", "tmpdir", "hash-seed", "shell"}
@@ -33,6 +35,8 @@ CARRIED: frozenset[VariationName] = frozenset(
 FAILS: Aspect = ("", (), "build fails")
 #: So many builds that differ with a variation, and none without it, are no chance.
 _OFTEN = 3
+#: So many builds in turn that all differ: time may have passed that shows.
+_LATELY = 4
 #: ``fix`` is none of the plan's own: it tries a fix, when the causes are known.
 Purpose = Literal["control", "varied", "confirm", "repeat", "search", "fix"]
 Names = frozenset[VariationName]
@@ -93,6 +97,8 @@ class Answer:
     unknown: Names = NONE
     #: This set gave a difference though each of its parts gave none: is it chance?
     doubtful: Names = NONE
+    #: The place differs anyway (by chance, with the clock), so that it tells nothing of these.
+    masked: Names = NONE
 
     @property
     def settled(self) -> bool:
@@ -106,10 +112,9 @@ def answer(aspect: Aspect, observed: Sequence[Observed], known: Known) -> Answer
     yes = [build.varied for build in told if aspect in build.differing]
     no = [build.varied for build in told if aspect not in build.differing]
     marked = known.marked.get(aspect, NONE)
-    if any(not varied for varied in yes):
-        return Answer(culprits=marked, by_canary=marked, flaky=True)
-    if set(yes) & set(no):
-        return Answer(culprits=marked, by_canary=marked, flaky=True)
+    masked = (known.effective & _SPEECHLESS) - marked
+    if any(not varied for varied in yes) or set(yes) & set(no):
+        return Answer(culprits=marked, by_canary=marked, flaky=True, masked=masked)
     cleared = NONE.union(*no)
     left = [varied & known.effective - cleared for varied in yes]
     single = NONE.union(*(rest for rest in left if len(rest) == 1))
@@ -205,8 +210,13 @@ def next_build(observed: Sequence[Observed], known: Known, *, at_most: int) -> W
         return _why_it_fails(observed, known, fails)
     open_ = {aspect: one for aspect, one in found.items() if aspect != FAILS and not one.settled}
     if not open_:
-        return None
-    return _confirming(observed, known, found) or _repeating(observed, open_) or _searching(observed, known, open_)
+        return _ticking(observed, {aspect: one for aspect, one in found.items() if not one.by_canary})
+    return (
+        _confirming(observed, known, found)
+        or _repeating(observed, open_)
+        or _ticking(observed, _lately_always(open_, observed, known))
+        or _searching(observed, known, open_)
+    )
 
 
 # --- the steps of the plan ------------------------------------------------------------------------
@@ -265,6 +275,29 @@ def _repeating(observed: Sequence[Observed], open_: Mapping[Aspect, Answer]) -> 
     if not doubtful:
         return None
     return _wanted("repeat", doubtful, "the same once more: its parts gave no difference, so it may be chance")
+
+
+def _lately_always(open_: Mapping[Aspect, Answer], observed: Sequence[Observed], known: Known) -> dict[Aspect, Answer]:
+    """Places that hold a time and still differ with the real clock, or that look like nothing and differed in each of
+    the last builds."""
+    last = observed[-_LATELY:] if len(observed) > _LATELY else ()
+    found = {}
+    for aspect, one in open_.items():
+        marked, guessed = known.marked.get(aspect, NONE), known.guessed.get(aspect, NONE)
+        always = bool(last) and all(aspect in build.differing for build in last)
+        if "clock" in marked or (always and not marked and not guessed):
+            found[aspect] = one
+    return found
+
+
+def _ticking(observed: Sequence[Observed], found: Mapping[Aspect, Answer]) -> Wanted | None:
+    """The control once more, where every build since some moment differs: the real clock may have passed a minute."""
+    for aspect, one in found.items():
+        differed = [index for index, build in enumerate(observed) if aspect in build.differing]
+        equal = [index for index, build in enumerate(observed) if aspect not in build.differing and not build.failed]
+        if differed and equal[-1] < differed[-1] and len(differed) > 1 and not one.flaky:
+            return _wanted("repeat", NONE, "the control at the end: has time passed that shows in the outputs?")
+    return None
 
 
 def _searching(observed: Sequence[Observed], known: Known, open_: Mapping[Aspect, Answer]) -> Wanted | None:

@@ -26,6 +26,8 @@ _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,127}\Z")
 _TIMES_THE_LIMITS = 4
 #: Far beyond any date a file can have.
 _LAST_EPOCH = 2**40
+#: How alike two names must be to be taken for one: `cache` is not `check`.
+_ALIKE = 0.75
 
 
 class CheckSettings(Value):
@@ -147,6 +149,7 @@ def read_settings(tree: Tree) -> CheckSettings:
 def _at(tree: Tree, file: str, keys: tuple[str, ...]) -> dict[str, Any] | None:
     """The table at ``keys`` of a file, if there is one. Tables above it belong to others, except our own."""
     value: Any = read_toml(tree, file)
+    _no_slip(value, file, keys)
     for number, key in enumerate(keys):
         if not isinstance(value, dict) or (key not in value and keys[:number] != ("tool", "rebuilder")):
             return None
@@ -159,6 +162,15 @@ def _at(tree: Tree, file: str, keys: tuple[str, ...]) -> dict[str, Any] | None:
         msg = f"{file}: {'.'.join(keys)}: expected a table, found {shown(repr(value))}"
         raise UsageError(msg, hint=_HINT)
     return value
+
+
+def _no_slip(values: dict[str, Any], file: str, keys: tuple[str, ...]) -> None:
+    """Refuse a table of a rebuilder.toml that is nearly ours; all others may be Rebuilder's own configuration."""
+    for name, value in values.items():
+        own = len(keys) == 1 and name != keys[0] and isinstance(value, dict)
+        if own and difflib.get_close_matches(name.lower(), keys, 1, _ALIKE):
+            msg = f"{file}: expected the settings of a check in [{keys[0]}], found a table [{shown(name)}]"
+            raise UsageError(msg, hint=f"did you mean [{keys[0]}]? {_HINT}")
 
 
 def _validated(values: dict[str, Any], where: str) -> CheckSettings:

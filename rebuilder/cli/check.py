@@ -97,8 +97,7 @@ def check(folder: Path, command: tuple[str, ...], **options: object) -> None:
         checked = _run(shop, config, given, fresh=bool(options["relock"]))
         _keep(shop, checked, given.output, options)
         if options["write_recipe"] is not None:
-            named = str(options["write_recipe"])
-            _write_recipe(shop, checked, given, Path(named) if named else None)
+            _write_recipe(shop, checked, given, _recipes(given.folder, str(options["write_recipe"])))
     _say(checked, given, options)
     raise click.exceptions.Exit(checked.report.verdict.exit_code)
 
@@ -205,6 +204,13 @@ def _keep(shop: Workshop, checked: Checked, output: Path | None, options: dict[s
             replace_synced(file, made(checked.report))
 
 
+def _recipes(folder: Path, named: str) -> Path | None:
+    """The folder for recipes that was named; ``None``: the project's own, which is also what naming the project means
+    (click takes the `.` of `--write-recipe .` for the folder)."""
+    into = Path(named) if named else folder
+    return None if into.resolve() == folder.resolve() else into
+
+
 def _write_recipe(shop: Workshop, checked: Checked, given: _Given, into: Path | None) -> None:
     from rebuilder.check.model import CheckVerdict
 
@@ -215,6 +221,19 @@ def _write_recipe(shop: Workshop, checked: Checked, given: _Given, into: Path | 
 
     for path in write_recipe(checked, given.folder, shop.blobs, into):
         click.echo(f"rebuilder: wrote {path}", err=True)
+    commit = checked.report.source.commit
+    pinned = f"commit {commit[:12]}" if commit else "the files as they were checked"
+    click.echo(
+        f"rebuilder: this recipe pins {pinned}, so it cannot be part of it: commit it later, or keep it elsewhere "
+        "(--write-recipe DIR); keep it out of your sdist",
+        err=True,
+    )
+
+
+def _failed_log(checked: Checked) -> str:
+    """The log of a control that failed; empty if it did not."""
+    control = checked.trials.control
+    return "" if control.made else checked.trials.log(control.attempt).decode("utf-8", "replace")
 
 
 def _say(checked: Checked, given: _Given, options: dict[str, object]) -> None:
@@ -228,7 +247,7 @@ def _say(checked: Checked, given: _Given, options: dict[str, object]) -> None:
         elif options["quiet"]:
             click.echo(summary_line(checked.report))
         else:
-            first, *rest = check_lines(checked.report, folder=str(given.output or ""))
+            first, *rest = check_lines(checked.report, folder=str(given.output or ""), log=_failed_log(checked))
             word, mark, sentence = first.partition(":")
             colour = "green" if checked.report.verdict.exit_code == 0 else "red"
             click.echo(click.style(word, bold=True, fg=colour) + mark + sentence)

@@ -32,6 +32,8 @@ MAX_ROWS = 200
 MAX_DEPENDENCIES = 2000
 SNIPPET_LIMIT = 4000
 LOG_LIMIT = 200_000
+#: Characters of a headline that is still set in large type.
+SHORT_HEADLINE = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +103,11 @@ def render_check(view: CheckView) -> str:
     report = view.report
     word = check_words.VERDICT_WORD[report.verdict]
     fields = {
-        "title": f"{word}: {clip(check_words.subject(report), 100)} - check report",
+        "title": f"{_sentence(word)}: {clip(check_words.subject(report), 100)} - check report",
         "accent": ACCENT[report.verdict],
+        "verdict": _sentence(word),
+        "headline": _headline(report),
+        "long": len(report.headline) > SHORT_HEADLINE,
         "report": report,
         "view": view,
         "words": words,
@@ -153,11 +158,19 @@ def _glance(report: CheckReport) -> list[Answer]:
         fixes = [f"{check_words.fix(one).rstrip('.')} ({check_words.fix_result(one.fix)})" for one in first]
         answers.append(("What breaks it?", f"{shown}{more}.", "breakages"))
         answers.append(("What helps?", f"{'; '.join(dict.fromkeys(fixes))}{more}.", "breakages"))
+    if report.verdict is CheckVerdict.REPRODUCIBLE:
+        answers.append(("Will others get my bytes?", check_words.others(report), "outputs"))
     seen = check_words.passed(report)
     answers.append(("What was seen?", f"{_sentence(seen)}." if seen else "Nothing about any variation.", "variations"))
     answers.append(("What is not known?", f"Whether it depends on {' or on '.join(_unsaid(report))}.", "not-varied"))
     answers.append(("How do I repeat it?", report.again, "by-hand"))
     return [Answer(question=question, answer=answer, section=section) for question, answer, section in answers]
+
+
+def _headline(report: CheckReport) -> str:
+    """The headline as a sentence. One that begins with the name of a file stays as it is."""
+    words_first = report.verdict in {CheckVerdict.REPRODUCIBLE, CheckVerdict.BUILD_FAILED}
+    return _sentence(report.headline) if words_first else report.headline
 
 
 def _unsaid(report: CheckReport) -> list[str]:
@@ -231,7 +244,7 @@ def _variations(report: CheckReport) -> list[tuple[object, str]]:
     """Every variation with the words for its status, what breaks first."""
     order = list(check_words.STATUS_MEANING)
     rows = sorted(report.variations, key=lambda one: order.index(one.status))
-    return [(one, one.status.replace("-", " ")) for one in rows[:MAX_ROWS]]
+    return [(one, check_words.status(report, one)) for one in rows[:MAX_ROWS]]
 
 
 def _build(build: BuildReport, view: CheckView) -> BuildRow:

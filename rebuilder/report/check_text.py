@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from rebuilder.check.model import Breakage, BuildReport, CheckReport
+from rebuilder.check.model import Breakage, BuildReport, CheckReport, CheckVerdict
 from rebuilder.findings import Change
 from rebuilder.model import utc
 from rebuilder.report import cause_words, check_words
@@ -18,9 +19,13 @@ MAX_CHANGES = 3
 MAX_SNIPPET_LINES = 30
 MAX_BUILDS = 40
 MAX_ROWS = 40
+MAX_OUTPUTS = 200
+MAX_LOG_LINES = 15
+#: A line of the probe, which is ours and not the build's: its word, and what it looked at.
+_PROBE = re.compile(r"[0-9a-f]{24} [a-z-]+(?: |$)")
 _TITLES = {
     "passed": "Effective, but not for all",
-    "undecided": "Undecided, for the builds allowed did not suffice",
+    "undecided": "Undecided",
     "not-effective": "Not effective, so that it says nothing",
 }
 
@@ -30,18 +35,25 @@ def summary_line(report: CheckReport) -> str:
     return clean(clip(f"{check_words.VERDICT_WORD[report.verdict].upper()}: {report.headline}", 2000))
 
 
-def check_lines(report: CheckReport, *, folder: str) -> list[str]:
+def check_lines(report: CheckReport, *, folder: str, log: str = "") -> list[str]:
     """The check in plain words, one harmless line an item, bounded; the first is ``summary_line``.
 
-    ``folder`` is where the report lies; empty: it was not kept.
+    ``folder`` is where the report lies; empty: it was not kept. ``log`` is what the control said, or the end of it: its
+    last lines are shown if it failed.
     """
     rows = [summary_line(report)]
     if dirty := check_words.dirty(report.source):
         rows.append(f"  {dirty}")
+    if report.verdict is CheckVerdict.BUILD_FAILED:
+        rows += _log(log)
+    elif report.verdict is CheckVerdict.REPRODUCIBLE:
+        rows += _outputs(report)
     for number, breakage in enumerate(report.breakages[:MAX_BREAKAGES], 1):
         rows += ["", *_breakage(number, breakage, report)]
     if (left := len(report.breakages) - MAX_BREAKAGES) > 0:
         rows += ["", f"{several(left, 'further breakage is', 'further breakages are')} not shown here"]
+    if told := check_words.epoch_to_set(report.source):
+        rows += ["", told]
     rows += ["", *_variations(report)]
     rows += ["", "Builds", *(f"  {row}" for row in _builds(report))]
     rows += _section("Warnings", list(report.warnings))
@@ -55,6 +67,27 @@ def _section(title: str, items: list[str]) -> list[str]:
     more = len(items) - MAX_ROWS
     rest = [f"  {more:,} more are not shown here"] if more > 0 else []
     return ["", title, *(f"  {item}" for item in items[:MAX_ROWS]), *rest]
+
+
+def _log(log: str) -> list[str]:
+    """The last lines of a failed build's log, without empty ones and the probe's."""
+    lines = [line for line in log.splitlines() if line.strip() and not _PROBE.match(line)]
+    if not lines:
+        return []
+    shown = lines[-MAX_LOG_LINES:]
+    count = "1 line" if len(shown) == 1 else f"{len(shown)} lines"
+    return ["", f"The last {count} of its log", *(f"  {clip(line.expandtabs(8), 500)}" for line in shown)]
+
+
+def _outputs(report: CheckReport) -> list[str]:
+    """The files that came out the same every time, as ``sha256sum`` would list them."""
+    files = [one.first for one in report.outputs if one.first]
+    if not files:
+        return []
+    rows = [f"  {file.sha256}  {file.name}" for file in files[:MAX_OUTPUTS]]
+    more = len(files) - MAX_OUTPUTS
+    rest = [f"  {several(more, 'further output is', 'further outputs are')} not shown here"] if more > 0 else []
+    return ["", "The same in every build (sha256)", *rows, *rest]
 
 
 def _breakage(number: int, one: Breakage, report: CheckReport) -> list[str]:
@@ -92,6 +125,9 @@ def _change(change: Change) -> list[str]:
 
 
 def _variations(report: CheckReport) -> Iterator[str]:
+    if report.verdict is CheckVerdict.BUILD_FAILED:
+        yield check_words.NOTHING_VARIED
+        return
     if seen := check_words.passed(report):
         yield f"Passed: {seen}."
     elif not report.breakages:
@@ -100,7 +136,7 @@ def _variations(report: CheckReport) -> Iterator[str]:
         for detail, names in _alike(report, status):
             yield f"{title}: {', '.join(names)}" + (f" - {detail}" if detail else "")
     if left_out := check_words.of_status(report, "left-out"):
-        yield f"Left out, as asked: {', '.join(one.name for one in left_out)}"
+        yield f"Left out: {', '.join(one.name for one in left_out)}"
     if report.not_varied:
         yield "Not varied, for no container can:"
         yield from (f"  {one}" for one in report.not_varied[:MAX_ROWS])
@@ -138,5 +174,7 @@ def _again(report: CheckReport, folder: str) -> list[str]:
         rows += [f"page: {base}/{check_words.PAGE}", f"JSON: {base}/{check_words.RECORD}"]
         scripts = check_words.SCRIPTS[: min(len(report.builds), 2)]
         rows += [f"build by hand: {' and '.join(f'{base}/{one}' for one in scripts)}"] if scripts else []
-    done = f"Check {report.check_id}, finished {utc(report.finished)}, rebuilder {report.tool_version}"
-    return [*rows, done]
+    else:
+        rows.append("No report was kept; --output DIR keeps one (page, JSON, both builds as scripts).")
+    done = f"Check {report.check_id}, finished" if folder else "Finished"
+    return [*rows, f"{done} {utc(report.finished)}, rebuilder {report.tool_version}"]

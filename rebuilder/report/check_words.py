@@ -25,10 +25,10 @@ VERDICT_MEANING = {
 }
 STATUS_MEANING = {
     "breaks": "outputs change with it, or the build fails with it",
-    "undecided": "the builds that were allowed did not suffice to tell",
+    "undecided": "what it does to the outputs cannot be told",
     "not-effective": "the probe in the container saw no effect, so this says nothing",
     "passed": "it had an effect, and no difference was seen with it",
-    "left-out": "not asked for",
+    "left-out": "not varied here: it was not asked for, or a warning says why",
 }
 #: Statuses of variations about which a check says nothing.
 UNSAID = ("left-out", "not-effective", "undecided")
@@ -46,6 +46,7 @@ PROOF_PHRASE = {
     "repeat": "builds that were told the same differ from each other",
 }
 FAILS_PROOF = "builds with it fail and builds without it do not"
+NOTHING_VARIED = "Nothing was varied, because the control failed: nothing is said about any variation."
 FIX_PHRASE = {
     "confirmed": "confirmed by a rebuild",
     "refuted": "tried by a rebuild, which did not help",
@@ -132,6 +133,13 @@ def titles_of(report: CheckReport) -> dict[str, str]:
     return {one.name: one.title for one in report.variations}
 
 
+def status(report: CheckReport, one: VariationReport) -> str:
+    """How a variation ended, in words; where the control failed, nothing was varied that could be undecided."""
+    if report.verdict is CheckVerdict.BUILD_FAILED and one.status == "undecided":
+        return "not tried"
+    return one.status.replace("-", " ")
+
+
 def seen(one: Evidence) -> tuple[str, str, str]:
     """The place of an evidence, and what stands there in the control and in the other build."""
     at = f" at byte {one.offset:,} (0x{one.offset:x})" if one.offset is not None else ""
@@ -189,3 +197,18 @@ def dirty(source: SourceState) -> str:
 def epoch(source: SourceState) -> str:
     """The `SOURCE_DATE_EPOCH` of every build."""
     return "not set" if source.epoch is None else f"{source.epoch} ({source.epoch_from})"
+
+
+def epoch_to_set(source: SourceState) -> str:
+    """What a release build has to set to get the same bytes, in a sentence; empty where the builds were told none."""
+    if source.epoch is None:
+        return ""
+    given = f"SOURCE_DATE_EPOCH={source.epoch} (from {source.epoch_from})"
+    return f"Built with {given}: your release build has to set it too."
+
+
+def others(report: CheckReport) -> str:
+    """Which bytes others get where no difference was seen, and under what condition."""
+    count = several(len(report.outputs), "output", "outputs")
+    told = epoch_to_set(report.source)
+    return f"As far as was seen, if they use the same toolchain: {count}, listed with SHA-256. {told}".rstrip()

@@ -127,7 +127,7 @@ def summary_text(record: Record, evidence: Mapping[str, str] | None = None) -> l
     ``evidence`` maps a label ("page", "record", "bundle") to the path where it lies. The first line is
     ``VERDICT: sentence``, so that the caller can colour the word before the colon.
     """
-    from rebuilder.report import explain_text  # here, for it cleans its lines with this module
+    from rebuilder.report import explain_text, next_steps  # here, for it cleans its lines with this module
 
     lines = [f"{record.verdict.value}: {words.headline(record)}"]
     lines += [f"  {item}" for item in words.qualifiers(record)]
@@ -143,6 +143,6 @@ def summary_text(record: Record, evidence: Mapping[str, str] | None = None) -> l
     lines += _section("What this does not prove", words.not_proved(record))
     lines += _section("Warnings", list(record.warnings))
     lines += _section("Where the evidence lies", [f"{label}: {path}" for label, path in (evidence or {}).items()])
-    lines += _section("What to do next", words.next_steps(record))
+    lines += _section("What to do next", next_steps.next_steps(record, signed="bundle" in (evidence or {})))
     lines += ["", f"Run {record.run_id}, finished {utc(record.finished)}, rebuilder {record.tool_version}"]
     return [clean(clip(line, 2000)) for line in lines]

@@ -282,24 +282,3 @@ def not_proved(record: Record) -> list[str]:
         points.append("That this build took place as recorded. For that you rely on the organisation that signs.")
     points.append("When it happened. The times are our own clock's; nobody else has confirmed them.")
     return points
-
-
-def next_steps(record: Record) -> list[str]:
-    """What a person can do now."""
-    steps = {
-        Verdict.REPRODUCED: ["Check the signed bundle offline with `rebuilder verify-bundle`, or publish the report."],
-        Verdict.EQUIVALENT: ["Read which normalisers ran and what each removed before you rely on it."],
-        Verdict.DIFFERENT: [
-            "Read the causes. `rebuilder explain RUN --confirm` tries the likeliest fix by one more rebuild.",
-            "If you have the publisher's .buildinfo, run `rebuilder verify --buildinfo FILE` with it."
-            if undeclared(record)
-            else "Report it to the publisher with this record; the inputs are the ones they declared.",
-        ],
-        Verdict.FLAKY: ["Read where our own rebuilds differ, and report the cause to the package's maintainers."],
-        Verdict.BUILD_FAILED: ["Read the end of the build log. `--keep` leaves the container so that you can look."],
-        Verdict.REFUSED: ["Do not install the file. Fetch it from another mirror, and ask the publisher if it stays."],
-        Verdict.UNAVAILABLE: [
-            "Try later or another mirror. If locked packages are gone, give a pack, or use `--relock` for a new lock."
-        ],
-    }
-    return steps[record.verdict]

@@ -42,7 +42,7 @@ def test_what_depends_on_one_variation_is_blamed_on_that_one(projects: Projects,
     assert done.code == 10, done.err
     assert [one.variations for one in report.breakages] == [(name,)]
     (breakage,) = report.breakages
-    assert len(report.builds) <= (4 if name in CANARIES else 9)
+    assert len(report.builds) <= (4 if name in CANARIES else 10)
     assert "rebuild" in breakage.proof
     assert ("canary" in breakage.proof) == (name in CANARIES)
     assert breakage.cause is not None

@@ -50,6 +50,8 @@ class World:
     failing: Names = NONE
     #: Differ in every build but the control.
     chance: frozenset[Aspect] = frozenset()
+    #: Differ in every build from that number on, whatever is varied: they hold a time that has passed by then.
+    ticking: Mapping[Aspect, int] = field(default_factory=dict)
     #: Makes the first place differ in so many of all builds.
     coin: tuple[Random, float] | None = None
     effective: Names = ALL
@@ -76,6 +78,7 @@ class World:
         found |= {aspect for aspect, sets in self.together.items() if any(of <= varied for of in sets)}
         if self.coin and self.coin[0].random() < self.coin[1]:
             found.add(place(0))
+        found |= {aspect for aspect, number in self.ticking.items() if len(self.observed) + 1 >= number}
         return frozenset(found | self.chance)
 
     @property

@@ -88,6 +88,10 @@ def test_source_packages_probe_project_in_this_order() -> None:
     words = [" ".join(bare(step)) for step in made.steps]
     firsts = ["tar -x --strip", "mkdir -p", "sh -c set -e; git init", "python3 -m venv", "python3 -m pip", "tar -x -f",
               "npm ci", "/usr/bin/perl -e print 'probe'", "python3 -c first", "cp -t"]  # fmt: skip
+    assert [step.label for step in made.steps][:7] == [
+        "unpack the source", "folders", "history from Git", "environment of Python", "packages of Python",
+        "cache of npm", "packages of npm",
+    ]  # fmt: skip
     assert len(words) == len(firsts)
     for said, first in zip(words, firsts, strict=True):
         assert said.startswith(first), said

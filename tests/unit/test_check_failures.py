@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rebuilder.check.failures import MAX_LOG, asked_hosts, barred_paths, reason
+from rebuilder.check.failures import MAX_LOG, asked_hosts, barred_paths, missing_program, reason
 from rebuilder.model import Attempt, FailureReason
 from tests.records import attempt
 
@@ -106,9 +106,99 @@ def test_a_time_limit_says_what_it_may_be() -> None:
 
 def test_without_any_words_the_reason_is_that_of_the_sandbox() -> None:
     assert reason(failed(detail=""), b"").words == "exit-status"
-    assert reason(failed(), b"all is well").hint == "the log of the build says more"
+    assert reason(failed(), b"all is well").hint == "read the end of its log, below"
     made_nothing = attempt(1, (), failure=None, detail="")
     assert reason(made_nothing, b"").words == "it made no outputs"
+
+
+@pytest.mark.parametrize(
+    ("said", "program"),
+    [
+        ("sh: 1: curl: not found", "curl"),
+        ("/bin/sh: 1: curl: not found", "curl"),
+        ("./make.sh: 12: curl: not found", "curl"),
+        ("make: curl: No such file or directory\nmake: *** [Makefile:2: all] Error 127", "curl"),
+        ("make[2]: curl: No such file or directory", "curl"),
+        ("env: 'curl': No such file or directory", "curl"),
+        ("/usr/bin/env: \u2018curl\u2019: No such file or directory", "curl"),
+        ("bash: line 1: curl: command not found", "curl"),
+        ("/bin/bash: curl: command not found", "curl"),
+        ("could not run curl: No such file or directory", "curl"),
+        ("rebuilder: could not run curl: No such file or directory", "curl"),
+        ("rebuilder: could not run /usr/bin/curl: No such file or directory", "/usr/bin/curl"),
+        ("sh: 1: curl: not found\nnpm error code 127\nnpm error path /x", "curl"),
+        ("sh: 1: git: not found\nsh: 1: curl: not found", "curl"),
+    ],
+)
+def test_a_program_that_is_not_there_is_named_with_the_package_to_add(said: str, program: str) -> None:
+    found = reason(failed(), f"before\n{said}\n".encode())
+    assert found.words == f"make ended with status 2; the program {program} is not there"
+    assert found.hint == 'add the Debian package that has it: packages = ["curl"] in [tool.rebuilder.check]'
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("sh: 1: cc: not found", 'packages = ["gcc"]'),
+        ("sh: 1: Rscript: not found", 'packages = ["NAME"]'),
+        ("sh: 1: ./configure: not found", "is it in what is built"),
+    ],
+)
+def test_what_to_add_where_the_name_is_no_package(said: str, hint: str) -> None:
+    assert hint in reason(failed(), said.encode()).hint
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sh: 1: git: not found\na.c:1:5: error: unknown type name 'it'\nmake: *** [Makefile:2: all] Error 1",
+        "sh: 1: curl: not found\n" + "later\n" * 100,
+        "+ echo 'sh: 1: curl: not found'",
+        "configure: 3: not found",
+        "sh: 1: a b; c: not found",
+        "cat: curl: No such file or directory",
+    ],
+)
+def test_what_a_build_did_without_or_was_no_program_is_not_missing(said: str) -> None:
+    assert missing_program(said.encode()) == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no file that the build left matches dist/*.whl",
+        "the build made no file; name what it makes as outputs (docs/check-settings.md)",
+    ],
+)
+def test_what_our_own_steps_say_is_the_reason(said: str) -> None:
+    found = reason(failed(), f"rebuilder: of the project\nall done\nrebuilder: {said}\n".encode())
+    assert found.words == f"make ended with status 2; {said}"
+    assert found.hint == "say what the build leaves: outputs = [...] in [tool.rebuilder.check]"
+    assert reason(failed(), b"rebuilder: could not enter x: Permission denied").hint == "read the end of its log, below"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("gcc: error: nothing.c: No such file or directory", "gcc: error: nothing.c: No such file or directory"),
+        ("\x1b[1ma.c:1: \x1b[31mfatal error: \x1b[0mx.h: no file\na.c:9: error: y", "a.c:1: fatal error: x.h: no file"),
+        ("Traceback:\nModuleNotFoundError: No module named 'x'", "ModuleNotFoundError: No module named 'x'"),
+        ("error[E0425]: cannot find value `x`\nerror: aborting", "error[E0425]: cannot find value `x`"),
+        ("src/a.ts(1,2): error TS2304: Cannot find name 'x'.", "src/a.ts(1,2): error TS2304: Cannot find name 'x'"),
+        ("make: *** [Makefile:2: all] Error 1", "make: *** [Makefile:2: all] Error 1"),
+        ("make: *** [a] Error 1\nx: error: late", "x: error: late"),
+        ("error: " + "a" * 500, "error: " + "a" * 193),
+        ("x: error: a\x07b\u202ec\td", "x: error: a?b?c d"),
+    ],
+)
+def test_the_first_error_near_the_end_is_told(said: str, words: str) -> None:
+    found = reason(failed(), f"begin\n{said}\nthe end\n".encode())
+    assert found.words == f"make ended with status 2; {words}"
+    assert found.hint == "read the end of its log, below"
+
+
+def test_an_error_that_was_survived_long_before_is_not_the_reason() -> None:
+    assert reason(failed(), b"x: error: early\n" + b"later\n" * 100).words == "make ended with status 2"
 
 
 @pytest.mark.parametrize(
@@ -145,10 +235,14 @@ def test_control_characters_and_markup_never_become_a_name(log: bytes) -> None:
         b"-." * (MAX_LOG // 2),
         (b" /" + b"a" * 99) * (MAX_LOG // 101),
         (b"://" + b"a." * 60) * (MAX_LOG // 123),
+        b"error" * (MAX_LOG // 5),
+        b"sh: 1: \n" * (MAX_LOG // 8),
+        b"\x1b[1;1" * (MAX_LOG // 6),
     ],
 )
 def test_a_log_made_to_be_slow_is_not(log: bytes) -> None:
     began = time.process_time()
     asked_hosts(log)
     barred_paths(log)
+    reason(failed(), log)
     assert time.process_time() - began < 10

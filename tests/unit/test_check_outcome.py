@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from rebuilder.check.builds import PROBE_MARK
+from rebuilder.check.failures import Reason
 from rebuilder.check.model import CheckReport, CheckVerdict, VariationName, VariationReport
-from rebuilder.check.outcome import NOT_VARIED
+from rebuilder.check.outcome import NOT_VARIED, Facts, headline
 from rebuilder.check.variations import NAMES
 from rebuilder.checking import epoch
 from rebuilder.errors import UsageError
@@ -75,7 +76,7 @@ def test_a_single_cause_is_named_and_no_other(bench: Bench, name: VariationName)
     assert report.verdict is CheckVerdict.NOT_REPRODUCIBLE
     assert report.verdict.exit_code == 10
     assert {one for breakage in report.breakages for one in breakage.variations} == {name}
-    assert len(report.builds) <= 9
+    assert len(report.builds) <= 10
     (breakage,) = report.breakages
     assert "rebuild" in breakage.proof
     assert breakage.places == (("out",),)
@@ -133,7 +134,11 @@ def test_chance_is_flaky_and_blamed_on_nothing(bench: Bench) -> None:
     assert breakage.variations == ()
     assert breakage.proof == ("repeat",)
     assert "between two builds of which nothing was varied" in breakage.summary
-    assert {row.status for row in report.variations} == {"passed"}
+    rows = {row.name: row for row in report.variations}
+    # A canary would show in it; what has none may be hidden by what differs anyway.
+    assert rows["path"].status == rows["host"].status == "passed"
+    assert rows["locale"].status == rows["clock"].status == "undecided"
+    assert rows["locale"].detail == "what differs by itself, or with the clock, shows nothing of it"
     assert len(report.builds) == 3
 
 
@@ -171,6 +176,17 @@ def test_a_control_that_fails_is_build_failed_with_the_reason_and_what_to_do(ben
     assert {row.status for row in report.variations} == {"undecided"}
 
 
+def test_a_control_that_fails_of_nothing_known_leads_to_its_log(bench: Bench) -> None:
+    log = b"cc -c a.c\na.c:1:5: error: unknown type name 'it'\nmake: *** [Makefile:2: all] Error 1\n"
+    report = bench.report(lambda seen, number: None, log=log)
+    assert report.headline == (
+        "the build failed with nothing varied: make ended with status 2; a.c:1:5: error: unknown type name 'it'. "
+        "Next: read the end of its log, below."
+    )
+    facts = Facts(verdict=CheckVerdict.BUILD_FAILED, rows=(), builds=1, failure=Reason(words="it ended"))
+    assert headline(facts, (), {}).endswith(": it ended. Next: read the end of its log, below.")
+
+
 def test_a_control_that_makes_nothing_says_what_was_looked_for(bench: Bench) -> None:
     report = bench.report(lambda seen, number: {})
     assert report.verdict is CheckVerdict.BUILD_FAILED
@@ -192,7 +208,7 @@ def test_a_build_that_fails_under_one_variation_is_a_finding_of_its_own(bench: B
     assert breakage.variations == (name,)
     assert "the build fails when this is varied" in breakage.summary
     assert rows(report)[name].status == "breaks"
-    assert report.builds[-1].attempt.failure is None or len(report.builds) <= 9
+    assert report.builds[-1].attempt.failure is None or len(report.builds) <= 10
 
 
 def test_a_build_that_fails_by_chance_is_flaky(bench: Bench) -> None:
@@ -288,6 +304,11 @@ def test_a_fix_by_flags_is_believed_only_after_a_rebuild(
     assert breakage.fix.tried == ("-ffile-prefix-map=$PWD=.",)
     assert [build.purpose for build in report.builds] == ["control", "varied", "confirm", "fix", "fix"]
     assert ("Confirmed by a rebuild" in report.headline) == (result == "confirmed")
+    proposed = {change.where for change in breakage.fix.changes}
+    assert proposed == ({"environment", "project"} if result == "confirmed" else {"environment"})
+    assert breakage.fix.changes[-1].text == "build in the same folder"
+    assert ("written by something else than the compiler" in report.headline) == (helps is False)
+    assert ("cannot be used here: Write paths relative" in report.headline) == (helps is None)
     kept = bench.report(build_of, try_fixes=False)
     assert len(kept.builds) == 3
     few = bench.report(build_of, max_builds=4)

@@ -132,6 +132,21 @@ def test_our_own_table_has_no_other_key() -> None:
         read_settings(Files(pyproject__toml="[tool.rebuilder]\ncheck = 1\n"))
 
 
+@pytest.mark.parametrize("name", ["chek", "Check", "checks", "chcek"])
+def test_a_table_beside_that_is_nearly_ours_is_a_slip(name: str) -> None:
+    words = rf"rebuilder.toml: expected the settings of a check in \[check\], found a table \[{name}\]"
+    with pytest.raises(UsageError, match=words) as caught:
+        read_settings(Files(rebuilder__toml=f'[{name}]\nbuild = [["make"]]\n'))
+    assert caught.value.hint.startswith("did you mean [check]?")
+
+
+def test_tables_of_the_configuration_and_of_others_stay() -> None:
+    theirs = "check-in = 1\n[cache]\n[limits]\n[indexes]\n[fetch]\n[tools]\n"
+    assert read_settings(Files(rebuilder__toml=theirs)) == CheckSettings()
+    assert read_settings(Files(rebuilder__toml=f'{theirs}[check]\nsuite = "sid"\n')).suite == "sid"
+    assert read_settings(Files(pyproject__toml="[chek]\n[tool.chek]\n")) == CheckSettings()
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -190,6 +190,50 @@ def test_the_command_that_repeats_a_check_is_the_one_that_was_given(
         assert words[words.index("--") :] == arguments[at:]
 
 
+def test_a_failed_build_shows_the_end_of_its_log(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, checks: Callable[[Build], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks(failing)
+
+    def made(shop: Any, config: Any, given: Any, *, fresh: bool) -> Any:
+        return Bench(folder).checked(failing, seed=7, log=b"cc: no such file\n\x1b]0;x\x07make: *** Error 1\n")
+
+    monkeypatch.setattr(command, "_run", made)
+    assert run("demo", "--seed", "7") == 13
+    told = capsys.readouterr().out.splitlines()
+    at = told.index("The last 2 lines of its log")
+    assert told[at + 1 : at + 3] == ["  cc: no such file", "  \\x1b]0;x\\x07make: *** Error 1"]
+
+
+@pytest.mark.parametrize(
+    ("named", "into"),
+    [("", None), ("demo", None), ("./demo/../demo", None), (".", "."), ("elsewhere", "elsewhere")],
+)
+def test_the_project_named_as_folder_of_recipes_means_its_own(folder: Path, named: str, into: str | None) -> None:
+    assert command._recipes(Path("demo"), named) == (Path(into) if into else None)
+
+
+def test_a_recipe_that_was_written_is_said_to_come_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, checks: Callable[[Build], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks(same)
+    asked: list[Path | None] = []
+
+    def written(checked: Any, project: Path, blobs: Any, into: Path | None) -> tuple[Path, ...]:
+        asked.append(into)
+        return (Path("demo/recipes/recipe.toml"),)
+
+    monkeypatch.setattr("rebuilder.check_recipe.write_recipe", written)
+    assert run("demo", "--seed", "7", "--write-recipe", "demo") == 0
+    assert asked == [None]
+    told = capsys.readouterr().err
+    assert "wrote demo/recipes/recipe.toml" in told
+    assert (
+        "this recipe pins commit cccccccccccc, so it cannot be part of it: commit it later, or keep it elsewhere "
+        "(--write-recipe DIR); keep it out of your sdist"
+    ) in told
+
+
 def test_everything_that_was_asked_for_is_kept(
     folder: Path, checks: Callable[[Build], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

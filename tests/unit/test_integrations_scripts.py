@@ -6,6 +6,7 @@ The check itself is run by `tests/integration/test_integrations.py`.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -206,7 +207,7 @@ def test_a_tag_of_no_commit_and_a_missing_checkout_stop_the_push(place: Place) -
     assert "expected Rebuilder's integrations/check.sh, found none at /nonexistent/integrations/check.sh" in done.stderr
 
 
-def releasing(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+def releasing(place: Place, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """The gate, with a program that signs in place of gpg."""
     signer = place.folder / "signer"
     told = 'printf "\\n[GNUPG:] SIG_CREATED \\n" >&2; echo "-----BEGIN PGP SIGNATURE-----"'
@@ -214,7 +215,7 @@ def releasing(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
     signer.chmod(0o755)
     settings = place.folder / "settings"
     settings.write_text(f"[gpg]\nprogram = {signer}\n[user]\nname = A\nemail = a@b.example\nsigningkey = x\n")
-    return place.run("release-gate/release.sh", *words, GIT_CONFIG_GLOBAL=str(settings))
+    return place.run("release-gate/release.sh", *words, GIT_CONFIG_GLOBAL=str(settings), **environ)
 
 
 BUILD = ("dist", "sh", "-c", 'mkdir dist && touch "dist/a b" dist/c')
@@ -230,6 +231,27 @@ def test_a_release_is_checked_tagged_built_and_verified(place: Place) -> None:
         "verify", "--source=.", "--no-sign", "--artifact=dist/a b", "--artifact=dist/c",
     ]  # fmt: skip
     assert "Now:  git push origin refs/tags/v1.0" in done.stderr
+
+
+@pytest.mark.parametrize("given", ["", "7"])
+def test_the_build_of_a_release_is_told_the_time_of_the_commit(given: str, place: Place) -> None:
+    place.repository()
+    place.git("config", "log.showSignature", "true")
+    place.ends(0)
+    words = ("dist", "sh", "-c", 'mkdir dist && printf %s "$SOURCE_DATE_EPOCH" >dist/epoch')
+    done = releasing(place, "v1.0", *words, SOURCE_DATE_EPOCH=given)
+    assert done.returncode == 0, done.stderr
+    wanted = given or place.git("show", "-s", "--no-show-signature", "--format=%ct", "HEAD")
+    assert (place.folder / "project" / "dist" / "epoch").read_text() == wanted
+    assert f"3/4 building with SOURCE_DATE_EPOCH={wanted}: sh -c " in done.stderr
+
+
+def test_the_page_lists_the_steps_that_the_gate_counts() -> None:
+    script = (HERE / "release-gate" / "release.sh").read_text(encoding="utf-8")
+    page = (HERE / "README.md").read_text(encoding="utf-8").partition("## Release gate")[2]
+    steps = re.findall(r'(?m)^say "(\d)/(\d) ', script)
+    assert steps == [(str(number), str(len(steps))) for number in range(1, len(steps) + 1)]
+    assert re.findall(r"(?m)^(\d)\. ", page) == [number for number, _ in steps]
 
 
 def test_a_check_that_fails_ends_the_release_before_the_tag(place: Place) -> None:

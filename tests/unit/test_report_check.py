@@ -123,7 +123,7 @@ def test_what_was_seen_is_said_and_no_more_than_that() -> None:
         "host, environment, exec-path, shell, jobs, clock, order, times, tmpdir, hash-seed."
     ]
     assert "Not effective, so that it says nothing: locale - the locale et_EE.UTF-8 is not in the toolchain" in lines
-    assert "Left out, as asked: cpu, kernel" in lines
+    assert "Left out: cpu, kernel" in lines
     assert "Not varied, for no container can:" in lines
     assert "  the real clock: programs without a dynamic loader do not see a faked one" in lines
     for make in CASES.values():
@@ -133,10 +133,12 @@ def test_what_was_seen_is_said_and_no_more_than_that() -> None:
 def test_variations_that_say_nothing_are_never_among_those_that_passed() -> None:
     lines = check_lines(flaky(), folder="report")
     assert not [line for line in lines if line.startswith("Passed")]
-    undecided = [line for line in lines if line.startswith("Undecided, for the builds allowed did not suffice: path,")]
+    undecided = [line for line in lines if line.startswith("Undecided: path,")]
     assert len(undecided) == 1
     assert "   breaks with: nothing varied; it differs between equal builds" in lines
-    assert "Passed: none. Nothing is said about any variation." in check_lines(build_failed(), folder="report")
+    failed = check_lines(build_failed(), folder="report")
+    assert "Nothing was varied, because the control failed: nothing is said about any variation." in failed
+    assert not [line for line in failed if line.startswith(("Undecided", "Passed", "Not varied"))]
     assert "Effective, but not for all: home - static programs do not read it" in check_lines(
         two_breakages(), folder="report"
     )
@@ -158,6 +160,50 @@ def test_builds_seed_folder_and_dirty_tree_are_told() -> None:
         "  The work tree is not clean and was not built, only the commit: 1 file is not as in the commit: README.md."
     )
     assert not [line for line in check_lines(reproducible(), folder="") if "index.html" in line]
+
+
+EPOCH = "Built with SOURCE_DATE_EPOCH=1795000000 (from time of the commit): your release build has to set it too."
+
+
+def test_what_others_get_is_listed_with_digests_and_the_epoch() -> None:
+    report = reproducible()
+    lines = check_lines(report, folder="report")
+    at = lines.index("The same in every build (sha256)")
+    assert lines[at + 1 : at + 5] == [
+        *(f"  {one.first.sha256}  {one.name}" for one in report.outputs if one.first), "", EPOCH,
+    ]  # fmt: skip
+    many = report.model_copy(update={"outputs": report.outputs[:1] * 203})
+    assert "  3 further outputs are not shown here" in check_lines(many, folder="")
+    for make in (two_breakages, flaky, build_failed):
+        other = check_lines(make(), folder="report")
+        assert EPOCH in other
+        assert "The same in every build (sha256)" not in other
+    none = report.model_copy(update={"source": report.source.model_copy(update={"epoch": None})})
+    assert "SOURCE_DATE_EPOCH" not in "\n".join(check_lines(none, folder="report"))
+
+
+def test_a_report_that_was_not_kept_is_not_named() -> None:
+    report = reproducible()
+    lines = check_lines(report, folder="")
+    assert "No report was kept; --output DIR keeps one (page, JSON, both builds as scripts)." in lines
+    assert not [line for line in lines if report.check_id in line]
+    assert lines[-1].startswith("Finished 2026-11-20T")
+    kept = check_lines(report, folder="report")
+    assert kept[-1].startswith(f"Check {report.check_id}, finished ")
+    assert not [line for line in kept if line.startswith("No report was kept")]
+
+
+def test_a_failed_build_shows_the_end_of_its_log_made_harmless() -> None:
+    word = "0123456789abcdef01234567"
+    log = "".join(f"step {number}\n\n" for number in range(40)) + f"{word} umask 0022\n{word} end\n\x1b[31mno\x00\n"
+    lines = check_lines(build_failed(), folder="r", log=log)
+    at = lines.index("The last 15 lines of its log")
+    assert lines[at + 1 : at + 17] == [*(f"  step {number}" for number in range(26, 40)), "  \\x1b[31mno\\x00", ""]
+    assert not [line for line in lines if word in line]
+    assert "The last 1 line of its log" in check_lines(build_failed(), folder="r", log="no")
+    assert not [line for line in check_lines(two_breakages(), folder="r", log=log) if "of its log" in line]
+    long = check_lines(build_failed(), folder="r", log="y" * 10**6)
+    assert max(map(len, long)) < 2100
 
 
 def test_a_failed_build_says_why_and_has_one_script() -> None:
@@ -258,6 +304,38 @@ def test_page_shows_logs_plan_and_dirty_tree() -> None:
     assert "≠ differs: " in text_of(two_breakages())
     assert "The work tree is not clean and was not built, only the commit" in text_of(reproducible())
     assert "480 further warnings are in check.json." in text_of(hostile())
+
+
+def test_page_says_which_bytes_others_get() -> None:
+    text = text_of(reproducible())
+    assert "Will others get my bytes? As far as was seen, if they use the same toolchain: 2 outputs, listed" in text
+    assert text.count(EPOCH) == 2
+    assert text_of(two_breakages()).count(EPOCH) == 1
+    assert "Will others get my bytes?" not in text_of(two_breakages())
+
+
+def test_page_says_of_a_failed_control_that_nothing_was_varied() -> None:
+    text = text_of(build_failed())
+    assert "Nothing was varied, because the control failed: nothing is said about any variation." in text
+    assert "Build path path not tried" in text
+    assert "Build path: not tried" in text
+
+
+def test_a_long_headline_is_set_smaller_and_titles_are_sentences() -> None:
+    page = render_check(view_of(two_breakages()))
+    assert '<h1 id="headline">' in page
+    assert '<span class="quiet">Verdict</span>Not reproducible</p>' in page
+    assert "<title>Not reproducible: demo" in page
+    long = two_breakages().model_copy(update={"headline": "demo " * 30})
+    assert '<h1 id="headline" class="long">demo demo' in render_check(view_of(long))
+    plain = reproducible().model_copy(update={"headline": "no difference seen."})
+    assert '<h1 id="headline">No difference seen.' in render_check(view_of(plain))
+
+
+def test_only_what_breaks_is_coloured() -> None:
+    page = render_check(view_of(two_breakages()))
+    rows = [attributes.get("class") for tag, attributes in Page(page).elements if tag == "tr"]
+    assert rows.count("calm") == 16
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "a/../b", "", "a\\b"])
@@ -493,7 +571,9 @@ def test_junit_of_what_says_nothing_is_skipped_with_its_reason() -> None:
         "not effective: the locale et_EE.UTF-8 is not in the toolchain "
         "(the probe in the container saw no effect, so this says nothing)"
     )
-    assert found["cpu"].find("skipped").get("message") == "left out (not asked for)"
+    assert found["cpu"].find("skipped").get("message") == (
+        "left out (not varied here: it was not asked for, or a warning says why)"
+    )
 
 
 def test_junit_of_flaky_failed_and_breaking_without_a_place() -> None:

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebuilder.model import Origin, Verdict
+from rebuilder.model import Built, Origin, Record, SourceKind, Verdict
 from rebuilder.report import words
+from rebuilder.report.next_steps import next_steps
 from rebuilder.report.text import bounded, clean, clean_block, duration, size, summary_text
 from tests import record_cases as cases
 from tests.record_cases import hostile
+from tests.records import attempt, file
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
@@ -199,3 +201,47 @@ def test_what_could_not_be_looked_through_is_said() -> None:
     assert "2 files could not be looked through for published bytes" in words.qualifiers(record)
     assert any("could not be looked through" in point for point in words.not_proved(record))
     assert "  not looked through for published bytes: tool.deb:data.tar.zst" in summary_text(record)
+
+
+# --- what to do next ------------------------------------------------------------------------------
+
+
+def project_run(record: Record) -> Record:
+    """The same, of a project from its commit."""
+    assert record.published
+    assert record.source
+    published = record.published.model_copy(update={"ecosystem": "pypi", "purl": "pkg:pypi/demo@1.0"})
+    source = record.source.model_copy(update={"kind": SourceKind.GIT_COMMIT})
+    return record.model_copy(update={"published": published, "source": source})
+
+
+def test_next_steps_name_the_run_and_only_what_fits_it() -> None:
+    deb = cases.different_assumed()
+    steps = next_steps(deb, signed=True)
+    assert f"`rebuilder explain {deb.run_id} --confirm`" in steps[0]
+    assert "--buildinfo FILE" in steps[1]
+    wheel = " ".join(next_steps(project_run(deb), signed=True))
+    assert "buildinfo" not in wheel
+    assert "`rebuilder check DIR` says what it depends on" in wheel
+    assert "verify-bundle" in next_steps(cases.reproduced(), signed=True)[0]
+    assert "verify-bundle" not in " ".join(next_steps(cases.reproduced(), signed=False))
+    assert [line for line in summary_text(cases.reproduced(), {"bundle": "x"}) if "verify-bundle" in line]
+    assert not [line for line in summary_text(cases.reproduced(), {"page": "x"}) if "verify-bundle" in line]
+
+
+def test_a_file_that_a_project_does_not_make_is_held_against_what_it_makes() -> None:
+    failed = project_run(cases.build_failed())
+    assert "Read the end of the build log" in next_steps(failed, signed=False)[0]
+    made = (file("demo-1.0.tar.gz"), file("demo-1.0-py3-none-any.whl"))
+    ended = attempt(1, made, build="all")
+    record = failed.model_copy(update={"built": Built(attempts=(ended, ended.model_copy(update={"number": 2})))})
+    (step,) = next_steps(record, signed=False)
+    assert step.startswith("The build gave 2 files: demo-1.0.tar.gz, demo-1.0-py3-none-any.whl. Which files are taken")
+    assert "`outputs` in the project's settings (docs/check-settings.md)" in step
+    many = attempt(1, [file(f"f{number}") for number in range(13)])
+    (step,) = next_steps(failed.model_copy(update={"built": Built(attempts=(many,))}), signed=False)
+    assert "13 files: f0, " in step
+    assert "f9 and 3 more" in step
+    (step,) = next_steps(failed.model_copy(update={"built": Built(attempts=(attempt(1, ()),))}), signed=False)
+    assert step.startswith("The build gave no file.")
+    assert "Read the end" in next_steps(cases.build_failed(), signed=False)[0]
