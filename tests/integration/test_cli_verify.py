@@ -170,7 +170,7 @@ def test_a_source_and_a_package_at_hand(archives: Archives, world: World) -> Non
     assert "local" in declared.out.splitlines()[0]
     assert "toolchain: pinned - packages of specimen-plain_1.0_amd64.buildinfo" in declared.out
     for source, message in (
-        (".", "found no debian/changelog"),
+        (".", "expected a file that says how the project is built, found none of"),
         ("specimen-plain_1.0_amd64.deb", r"a folder with debian/ in it or a \.dsc file"),
     ):
         wrong = world.run("verify", "--source", source, *deb)
