@@ -171,7 +171,7 @@ def test_a_source_and_a_package_at_hand(archives: Archives, world: World) -> Non
     assert "toolchain: pinned - packages of specimen-plain_1.0_amd64.buildinfo" in declared.out
     for source, message in (
         (".", "expected a file that says how the project is built, found none of"),
-        ("specimen-plain_1.0_amd64.deb", r"expected --source to be the folder of a project, a Debian source tree or a \.dsc, found"),
+        ("specimen-plain_1.0_amd64.deb", r"the folder of a project, a Debian source tree or a \.dsc, found"),
     ):
         wrong = world.run("verify", "--source", source, *deb)
         assert wrong.code == 2, wrong.text
