@@ -13,12 +13,14 @@ from rebuilder.attest import uris
 from rebuilder.attest.claims import read_claim
 from rebuilder.attest.facts import recovered
 from rebuilder.attest.policies import BIT_FOR_BIT, EQUIVALENT, policy_digest
-from rebuilder.attest.statements import require_digests_fit, statements_for
+from rebuilder.attest.statements import _languages, require_digests_fit, statements_for
 from rebuilder.errors import IntegrityError
+from rebuilder.lock import LanguagePackage, to_bytes
 from rebuilder.model import EndorsementResult, FailureReason, Input, Origin, SelfInput, Verdict
+from rebuilder.recipe import ProjectRecipe
 from tests import record_cases
 from tests.attest_cases import CASES, FILES, comparison, equivalent, recipe, statements, with_comparison
-from tests.records import endorsement, file, inputs, sha, signer, toolchain
+from tests.records import endorsement, file, inputs, lock, sha, signer, toolchain
 
 VOTE = ["provenance", "summary"]
 
@@ -392,3 +394,14 @@ def test_policies_have_the_digest_of_their_text():
     assert policy_digest(uris.POLICY_BIT_FOR_BIT) == hashlib.sha256(BIT_FOR_BIT.encode()).hexdigest()
     assert policy_digest(uris.POLICY_EQUIVALENT + "x") == hashlib.sha256(EQUIVALENT.encode()).hexdigest()
     assert policy_digest(uris.BASE + "/policy/bit-for-bit/v2") is None
+
+
+def test_packages_of_a_language_are_those_of_the_lock_and_only_of_projects() -> None:
+    name = "one-1.0-py3-none-any.whl"
+    package = LanguagePackage(system="pypi", name="one", version="1.0", file=name, sha256=sha("one"), size=3)
+    files = {"toolchain.lock.json": to_bytes(lock().with_languages((package,)))}
+    project = ProjectRecipe.model_construct()
+    assert _languages(project, files) == (package,)
+    assert _languages(project, {}) == ()
+    assert _languages(None, files) == ()
+    assert _languages(recipe(record_cases.reproduced()), files) == ()
