@@ -159,7 +159,7 @@ def _workplace(
         probe=ports.probe,
         new_run_id=ports.new_run_id,
     )
-    return _with_languages(lock, packages), place
+    return lock.with_languages(packages), place
 
 
 def relations(project: Project) -> tuple[str, ...]:
@@ -176,12 +176,6 @@ def _materials(bare: Materials, packages: tuple[LanguagePackage, ...], ports: Ch
     )
     node = tuple(package for package in packages if package.system == "npm")
     return replace(bare, wheels=wheels, npm_cache=ports.npm_cache(node) if node else None)
-
-
-def _with_languages(lock: ToolchainLock, packages: tuple[LanguagePackage, ...]) -> ToolchainLock:
-    if not packages:
-        return lock
-    return lock.model_copy(update={"format": "rebuilder/toolchain-lock/v2", "languages": packages})
 
 
 def _build(trials: Trials, wishes: Wishes, more: int = 0) -> None:

@@ -27,7 +27,8 @@ _UMASK = "umask oct shift; exec { $ARGV[0] } @ARGV or die qq{could not run $ARGV
 #: An argument that only the probe's step has.
 PROBE_MARK = "rebuilder-probe/1"
 _CACHE = "npm-cache.tar"
-#: Of `npm ci --offline`; the cache that `toolchain/languages_npm_index.py` makes answers for it.
+#: Of `npm ci --offline`: a name that no resolver answers (RFC 2606). The cache that
+#: `toolchain/languages_npm_index.py` makes answers for it.
 OFFLINE_REGISTRY = "https://registry.invalid/"
 #: What `hooks_plan` leaves.
 REQUIRES = "requires.json"

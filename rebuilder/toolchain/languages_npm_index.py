@@ -16,8 +16,8 @@ from itertools import groupby
 from typing import Protocol
 from urllib.parse import quote
 
-#: A name that no resolver answers (RFC 2606).
-OFFLINE_REGISTRY = "https://registry.invalid/"
+from rebuilder.check.builds import OFFLINE_REGISTRY
+
 #: What npm says it takes when it asks for a package's short and long description; a stored answer is only taken for
 #: a question in the same words. It says nothing when it asks for a tarball.
 _DESCRIPTIONS = ("application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*", "application/json")
