@@ -97,6 +97,7 @@ class SourceKind(StrEnum):
     SIGNED_DSC = "signed-dsc"
     RELEASE_TARBALL = "release-tarball"
     LOCAL_TREE = "local-tree"
+    SDIST = "sdist"
 
 
 class FailureReason(StrEnum):
@@ -185,7 +186,7 @@ class Published(Value):
 class SignatureCheck(Value):
     """One signature of the publisher's side, as judged by us."""
 
-    scheme: Literal["openpgp"]
+    scheme: Literal["openpgp", "ssh", "minisign", "checksums", "index"]
     subject: str
     result: EndorsementResult
     fingerprint: str = ""
@@ -427,9 +428,26 @@ class DiffReport(Value):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class Undeclared(Value):
+    """Content of a published file that the declared source does not have, and that our build did not make."""
+
+    artifact: FileName
+    member: str
+    #: ``not-in-source``: in no file of the source, and our build does not make it. ``differs-from-source``: our build
+    #: took it from ``source_path`` as it is committed, the published one is another.
+    what: Literal["not-in-source", "differs-from-source"]
+    sha256: Sha256
+    size: int = Field(ge=0)
+    source_path: str = ""
+    #: In words, what else is known of it: that another commit of the repository has it.
+    note: str = ""
+
+
 class Explanation(Value):
     """Why artifacts differ. Empty when nothing does."""
 
+    #: First, because it says that something else was published than what the source says.
+    undeclared: tuple[Undeclared, ...] = ()
     artifacts: tuple[ArtifactExplanation, ...] = ()
     reports: tuple[DiffReport, ...] = ()
     #: What this run was made for: to try the fix of another run's cause.
@@ -460,6 +478,21 @@ class Signer(Value):
     verdict_key: str
 
 
+class SearchTrial(Value):
+    """One rebuild of `verify --search`: what was changed against the first one, why, and what came of it."""
+
+    number: int = Field(ge=1)
+    #: In words, against the first recipe; empty for that itself.
+    changes: tuple[str, ...] = ()
+    #: What suggested the last change.
+    why: str = ""
+    #: Artifacts that came out equal, and those that did not.
+    equal: tuple[str, ...] = ()
+    different: tuple[str, ...] = ()
+    failure: str = ""
+    recipe_sha256: Sha256
+
+
 class Record(Value):
     """One run, whole: the truth that pages and statements are views of (``run.json``)."""
 
@@ -482,6 +515,8 @@ class Record(Value):
     built: Built | None = None
     comparison: Comparison | None = None
     explanation: Explanation = Explanation()
+    #: The rebuilds that led to this recipe, with `--search`.
+    search: tuple[SearchTrial, ...] = ()
     timeline: tuple[StageTime, ...] = ()
     warnings: tuple[str, ...] = ()
     signer: Signer | None = None

@@ -3,7 +3,8 @@
 The format is `docs/formats/recipe.md`. Unknown keys are refused with file, line and the nearest known
 key; a recipe names a trust anchor of the operator's store and can never carry a key of its own.
 
-A ``Recipe`` is of what an archive publishes (v1), a ``ProjectRecipe`` of what a project's own commands make (v2).
+A ``Recipe`` is of what an archive publishes (v1), a ``ProjectRecipe`` of what a project's own commands make (v2), a
+``PackageRecipe`` of what a language's index publishes (v3).
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from rebuilder.check.model import ProjectKind
-from rebuilder.model import BuildKind, FileName, Limits, Sha256, SourceKind, Value
+from rebuilder.model import BuildKind, FileName, Limits, Origin, Sha256, SourceKind, Value
 
 V1: Final = "rebuilder/recipe/v1"
 V2: Final = "rebuilder/recipe/v2"
+V3: Final = "rebuilder/recipe/v3"
 
 
 class RecipeFile(Value):
@@ -102,7 +104,7 @@ class RecipeNormaliser(Value):
 class Recipe(Value):
     """One ``recipe.toml``."""
 
-    format: Literal["rebuilder/recipe/v1", "rebuilder/recipe/v2"]
+    format: Literal["rebuilder/recipe/v1", "rebuilder/recipe/v2", "rebuilder/recipe/v3"]
     purl: str
     source: RecipeSource
     artifacts: tuple[RecipeArtifact, ...] = Field(min_length=1)
@@ -114,8 +116,9 @@ class Recipe(Value):
 
     @model_validator(mode="after")
     def _format_is_that_of_the_class(self) -> Self:
-        if (self.format == V2) != isinstance(self, ProjectRecipe):
-            msg = f"expected {V2} for a project and for nothing else, found {self.format}"
+        wanted = V3 if isinstance(self, PackageRecipe) else V2 if isinstance(self, ProjectRecipe) else V1
+        if self.format != wanted:
+            msg = f"expected {wanted} for a {type(self).__name__}, found {self.format}"
             raise ValueError(msg)
         return self
 
@@ -174,7 +177,95 @@ class ProjectBuild(RecipeBuild):
 class ProjectRecipe(Recipe):
     """One ``recipe.toml`` of a project: all that decides its bytes, with the lock beside it."""
 
-    format: Literal["rebuilder/recipe/v2"]
+    format: Literal["rebuilder/recipe/v2", "rebuilder/recipe/v3"]
     source: ProjectSource
     toolchain: ProjectToolchain
     build: ProjectBuild
+
+
+# --- v3: packages of a language's index -------------------------------------------------------------
+
+#: What is inferred of a package, one word an input. Each is told as one of ``model.Input``'s names.
+GuessedInput = Literal[
+    "repository",
+    "commit",
+    "subfolder",
+    "backend",
+    "requirements",
+    "front-end",
+    "python",
+    "node",
+    "npm",
+    "zlib",
+    "epoch",
+    "clock",
+    "times",
+    "owners",
+    "umask",
+    "path",
+]
+#: Scalars that a published archive records of its members.
+Replayed = Literal["file-times", "member-times", "owners", "gzip-time"]
+
+
+class RecipeGuess(Value):
+    """How one input became known: a value in short, its evidence in words, and how sure that makes us (0 to 1)."""
+
+    input: GuessedInput
+    value: str
+    origin: Origin
+    evidence: str
+    confidence: float = Field(ge=0, le=1)
+
+
+class PackageSource(ProjectSource):
+    """The source of a package: a commit, or an archive by digest (``sdist``, ``release-tarball``). ``tree.tar`` and
+    ``history.bundle`` come first, as in v2; the last file of an archive is the archive itself, in ``archive``."""
+
+    #: The tag that named the commit when the recipe was written; empty: none did.
+    tag: str = ""
+
+
+class PackageToolchain(ProjectToolchain):
+    """As that of a project, as of a day."""
+
+    #: Nothing that reached the language's index at this time or later is chosen; seconds since 1970.
+    as_of: int | None = Field(None, ge=0)
+    #: Versions of Node and of npm, which are packages of the index themselves; empty: the suite's.
+    node: str = Field("", pattern=r"^(?:[0-9]+\.[0-9]+\.[0-9]+)?$")
+    npm_client: str = Field("", pattern=r"^(?:[0-9]+\.[0-9]+\.[0-9]+)?$")
+    #: What deflates: the suite's own zlib, or another of its family.
+    zlib: Literal["zlib", "zlib-ng"] = "zlib"
+
+
+class Replay(Value):
+    """Scalars that one published archive records, given to the build that makes the file of the same name (ADR 15).
+
+    ``file-times`` sets the times of the tree's files before the build; the others are put where the backend writes a
+    member or a gzip header. Only members that the build itself adds are touched, and never their bytes."""
+
+    artifact: FileName
+    what: tuple[Replayed, ...] = Field(min_length=1)
+
+
+class PackageBuild(ProjectBuild):
+    """As that of a project, with all that a publisher's machine left in the file."""
+
+    user: str = Field("builder", pattern=r"^[a-z_][a-z0-9_-]{0,31}$")
+    uid: int = Field(1000, ge=1, le=9_999_999)
+    group: str = Field("builder", pattern=r"^[a-z_][a-z0-9_-]{0,31}$")
+    gid: int = Field(1000, ge=1, le=9_999_999)
+    umask: str = Field("0022", pattern=r"^0[0-7]{3}$")
+    #: The clock of every process stands at this time; left out: it is the host's.
+    clock: int | None = Field(None, ge=0)
+    replay: tuple[Replay, ...] = ()
+
+
+class PackageRecipe(ProjectRecipe):
+    """One ``recipe.toml`` of a release: what the index published, from which commit, and how each input became known."""
+
+    format: Literal["rebuilder/recipe/v3"]
+    source: PackageSource
+    toolchain: PackageToolchain
+    build: PackageBuild
+    guesses: tuple[RecipeGuess, ...] = ()
