@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rebuilder import deb822, signed_lists
-from rebuilder.endorse import clearsign, lookup, openpgp, releasefile, trust
+from rebuilder.endorse import anchors, clearsign, lookup, openpgp, releasefile, trust
 from rebuilder.errors import InfrastructureError, NoMessage, Stopped
 from rebuilder.model import (
     Endorsement,
@@ -37,7 +37,7 @@ class DebianEndorser:
     def release(self, inrelease: bytes, *, anchor: str, subject: str) -> VerifiedRelease:
         """As ``ports.Endorser.release``. Also ``Stopped(unavailable)`` if what a pinned key did sign can't be
         read. Expiry is not judged: ask ``releasefile.expired``."""
-        pinned = self._trust.anchor(anchor)
+        pinned = self._trust.openpgp(anchor)
         try:
             message = clearsign.split(inrelease)
             judged = openpgp.judge(message, (pinned.keyring,))
@@ -74,7 +74,7 @@ class DebianEndorser:
         as far as our keyring knows is ``no-key``: a distribution's keyring is often older than the package."""
         try:
             message = clearsign.split(data)
-            keyrings = (self._trust.anchor(anchor).keyring,) if anchor else self._developer_keyrings()
+            keyrings = (self._trust.openpgp(anchor).keyring,) if anchor else self._developer_keyrings()
             judged = openpgp.judge(message, keyrings)
         except clearsign.NotClearSigned as fault:
             return data, _plain_check(subject, EndorsementResult.MISSING, str(fault))
@@ -182,7 +182,7 @@ def _index_line(index: SignedIndex, verified: VerifiedRelease) -> str:
     )
 
 
-def _refusal(subject: str, pinned: trust.Anchor, checks: tuple[SignatureCheck, ...]) -> str:
+def _refusal(subject: str, pinned: anchors.Anchor, checks: tuple[SignatureCheck, ...]) -> str:
     """Why no signature of an index counts, and what was expected."""
     expected = ", ".join(pin.fingerprint for pin in pinned.pins)
     bad = [check.reason for check in checks if check.result is EndorsementResult.INVALID]

@@ -1,4 +1,4 @@
-"""OpenPGP signatures over clear-signed text, each judged on its own, through pysequoia.
+"""OpenPGP signatures over clear-signed text or over a file, each judged on its own, through pysequoia.
 
 One message can carry several signatures, and verifiers differ in what the whole is then worth: `gpgv`
 ends with an error if one of three has no key. So every signature packet is checked alone, as a detached
@@ -19,10 +19,17 @@ import pysequoia
 from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
 
 from rebuilder.endorse import keyfile, keystate
+from rebuilder.endorse.body import Body, Text
 from rebuilder.endorse.clearsign import BadFrame, ClearSigned
 from rebuilder.model import EndorsementResult, utc
 
 _MAX_SIGNATURES = 32
+#: One RSA-4096 signature takes 0.8 kB of armour.
+_BLOCK_LIMIT = 256 * 1024
+#: What has no file is in memory already.
+_HELD_LIMIT = 2**31
+_BEGIN = b"-----BEGIN PGP SIGNATURE-----"
+_END = b"-----END PGP SIGNATURE-----"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +84,38 @@ def judge(message: ClearSigned, keyrings: Sequence[Keyring]) -> tuple[Judged, ..
 
     Raises ``BadFrame`` if the signature block cannot be read or holds anything but signatures.
     """
+    return _judge_block(message.armour, _Signed(Text(message.text), (SignatureType.Text,)), keyrings)
+
+
+def judge_detached(block: bytes, body: Body, keyrings: Sequence[Keyring]) -> tuple[Judged, ...]:
+    """Judge every signature of a detached block, binary or armoured, over a file or its text; at least one comes back.
+    A file is read in pieces, whatever its size.
+
+    Raises ``BadFrame`` as ``judge`` does, also for anything around the armour.
+    """
+    if len(block) > _BLOCK_LIMIT:
+        msg = f"expected at most {_BLOCK_LIMIT} bytes of signatures, found {len(block)}"
+        raise BadFrame(msg)
+    if not block[:1] or not block[0] & 0x80:
+        lines = block.strip(b" \t\r\n").split(b"\n")
+        whole = lines[0].rstrip(b" \t\r") == _BEGIN and lines[-1].rstrip(b" \t\r") == _END
+        if not whole or block.count(b"-----BEGIN") != 1 or block.count(b"-----END") != 1:
+            msg = "expected one OpenPGP signature block and nothing around it"
+            raise BadFrame(msg)
+    return _judge_block(block, _Signed(body, (SignatureType.Binary, SignatureType.Text)), keyrings)
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """What is signed, and by which types of signature it may be."""
+
+    body: Body
+    types: tuple[SignatureType, ...]
+
+
+def _judge_block(block: bytes, signed: _Signed, keyrings: Sequence[Keyring]) -> tuple[Judged, ...]:
     try:
-        claims = [_claim(packet) for packet in PacketPile.from_bytes(message.armour)]
+        claims = [_claim(packet) for packet in PacketPile.from_bytes(block)]
     except BadFrame:
         raise
     except Exception as error:
@@ -87,7 +124,7 @@ def judge(message: ClearSigned, keyrings: Sequence[Keyring]) -> tuple[Judged, ..
     if not 1 <= len(claims) <= _MAX_SIGNATURES:
         msg = f"expected 1 to {_MAX_SIGNATURES} signatures, found {len(claims)}"
         raise BadFrame(msg)
-    return tuple(_judge_one(claim, message.text, keyrings) for claim in claims)
+    return tuple(_judge_one(claim, signed, keyrings) for claim in claims)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +134,7 @@ class _Claim:
     key: str
     made: datetime | None
     until: datetime | None
-    over_text: bool
+    type: SignatureType | None
     packet: bytes
 
 
@@ -109,12 +146,12 @@ def _claim(packet: Packet) -> _Claim:
         key=(packet.issuer_fingerprint or packet.issuer_key_id or "").upper(),
         made=packet.signature_created,
         until=packet.signature_expiration_time,
-        over_text=packet.signature_type == SignatureType.Text,
+        type=packet.signature_type,
         packet=bytes(packet),
     )
 
 
-def _judge_one(claim: _Claim, text: bytes, keyrings: Sequence[Keyring]) -> Judged:
+def _judge_one(claim: _Claim, signed: _Signed, keyrings: Sequence[Keyring]) -> Judged:
     holders = [holder for keyring in keyrings if (holder := keyring.holder(claim.key))]
 
     def judged(
@@ -128,10 +165,11 @@ def _judge_one(claim: _Claim, text: bytes, keyrings: Sequence[Keyring]) -> Judge
     if not holders:
         maker = claim.key or "a key it does not name"
         return judged(EndorsementResult.NO_KEY, f"made by {maker}, which we do not hold")
-    if not claim.over_text:
-        return judged(EndorsementResult.INVALID, "is not a signature over text, the only kind that counts", holders[0])
+    if claim.type not in signed.types:
+        kind = "over text" if signed.types == (SignatureType.Text,) else "over a file or its text"
+        return judged(EndorsementResult.INVALID, f"is not a signature {kind}, the only kind that counts", holders[0])
     # Two keyrings may hold an older and a newer state of one certificate; either may vouch.
-    faults = [(*_fault(claim, text, holder), holder) for holder in holders]
+    faults = [(*_fault(claim, signed.body, holder), holder) for holder in holders]
     for fault, _, holder in faults:
         if not fault:
             return judged(EndorsementResult.VALID, f"made by {_named(claim.key, holder.fingerprint.upper())}", holder)
@@ -139,13 +177,20 @@ def _judge_one(claim: _Claim, text: bytes, keyrings: Sequence[Keyring]) -> Judge
     return judged(EndorsementResult.INVALID, fault, holder, unusable=unusable)
 
 
-def _fault(claim: _Claim, text: bytes, holder: pysequoia.Cert) -> tuple[str, bool]:
+def _fault(claim: _Claim, body: Body, holder: pysequoia.Cert) -> tuple[str, bool]:
     """Why the signature does not hold, empty if it does; and whether that is for want of a usable key."""
+    path = body.file()
+    held = body.whole(_HELD_LIMIT) if path is None else None
     try:
         signature = pysequoia.Sig.from_bytes(claim.packet)
-        verified = pysequoia.verify(bytes=text, signature=signature, store=lambda _ids: [holder])
+        if path is None:
+            verified = pysequoia.verify(bytes=held, signature=signature, store=lambda _ids: [holder])
+        else:
+            verified = pysequoia.verify(file=str(path), signature=signature, store=lambda _ids: [holder])
         signers = {valid.certificate for valid in verified.valid_sigs}
     except Exception as error:
+        # A disk of ours that gives other bytes by now raises here, and is never held against the signer.
+        body.file()
         return _reason(claim, holder, first_line(error))
     if signers != {holder.fingerprint}:
         return f"expected a signature by {holder.fingerprint.upper()}, found {sorted(signers)}", False

@@ -10,48 +10,23 @@ import difflib
 import os
 import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
+from rebuilder.endorse import anchors, sshkeys
+from rebuilder.endorse.anchors import Anchor
 from rebuilder.endorse.openpgp import Keyring
 from rebuilder.errors import UsageError
-from rebuilder.model import FileName, Fingerprint, Value
 
 _ANCHOR_LIMIT = 64 * 1024
 _KEYS_LIMIT = 8 * 1024**2
 #: `debian-keyring` has 30 MB.
 _KEYRING_LIMIT = 128 * 1024**2
-
-
-class Pin(Value):
-    """A primary key that counts, and why the operator thinks it is the right one."""
-
-    fingerprint: Fingerprint
-    why: str = Field(min_length=1)
-
-
-class AnchorFile(Value):
-    """One ``<name>.toml`` of a trust store."""
-
-    format: Literal["rebuilder/trust-anchor/v1"]
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
-    kind: Literal["openpgp"]
-    about: str = ""
-    #: The key file beside it.
-    keys: FileName
-    pins: tuple[Pin, ...] = Field(min_length=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Anchor:
-    """A loaded anchor: its keyring holds the pinned certificates and no other."""
-
-    name: str
-    pins: tuple[Pin, ...]
-    keyring: Keyring
+_HINTS = {
+    "openpgp": "pins name primary keys; gpg --show-keys FILE lists them",
+    "ssh": "pins name keys as ssh-keygen -l -f FILE lists them: SHA256: and 43 characters",
+}
 
 
 class TrustStore:
@@ -73,21 +48,30 @@ class TrustStore:
     def anchor(self, name: str) -> Anchor:
         """The anchor of that name. ``UsageError`` if there is none, or if its files are not in order."""
         if name not in self._loaded:
-            self._loaded[name] = self._load(name)
+            self._loaded[name] = self._find(name)
         return self._loaded[name]
 
-    def _load(self, name: str) -> Anchor:
+    def openpgp(self, name: str) -> Anchor:
+        """The anchor of that name, as ``anchor``, for what is only ever signed with OpenPGP. ``UsageError`` also if
+        it pins keys of another kind."""
+        found = self.anchor(name)
+        if found.kind != "openpgp":
+            msg = f"anchor {name!r} pins {found.kind} keys; expected one that pins OpenPGP keys"
+            raise UsageError(msg, hint="the indexes of an archive are signed with OpenPGP; name its anchor")
+        return found
+
+    def _find(self, name: str) -> Anchor:
         known = self.names()
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             msg = f"the trust store has no anchor {name!r}; it has: {', '.join(known) or 'none'}"
             raise UsageError(msg, hint=f"did you mean {near[0]!r}?" if near else "see docs/formats/trust-store.md")
         path = next(d / f"{name}.toml" for d in self._directories if (d / f"{name}.toml").exists())
-        anchor = _parse(path)
-        if anchor.name != name:
-            msg = f"{path}: expected name = {name!r} as the file is called, found {anchor.name!r}"
+        written = _parse(path)
+        if written.name != name:
+            msg = f"{path}: expected name = {name!r} as the file is called, found {written.name!r}"
             raise UsageError(msg)
-        return Anchor(name=name, pins=anchor.pins, keyring=_pinned(path.parent / anchor.keys, anchor))
+        return _load(path, written)
 
 
 def keyrings(paths: tuple[Path, ...]) -> tuple[Keyring, ...]:
@@ -104,29 +88,45 @@ def _keyring(path: Path, limit: int) -> Keyring:
         raise UsageError(msg) from None
 
 
-def _parse(path: Path) -> AnchorFile:
+def _parse(path: Path) -> anchors.Written:
     data = read_file(path, _ANCHOR_LIMIT)
     try:
-        return AnchorFile.model_validate(tomllib.loads(data.decode()))
+        return anchors.parse(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         msg = f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}, found {first['input']!r:.200}"
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"{path}: not TOML: {error}"
+    except ValueError as error:
+        msg = f"{path}: {error}"
     raise UsageError(msg, hint="the format is in docs/formats/trust-store.md")
 
 
-def _pinned(path: Path, anchor: AnchorFile) -> Keyring:
-    """The pinned certificates of a key file and no other, so that no other can ever count."""
-    everything = _keyring(path, _KEYS_LIMIT)
-    chosen = []
-    for pin in anchor.pins:
-        certificate = everything.holder(pin.fingerprint)
-        if certificate is None or certificate.fingerprint.upper() != pin.fingerprint:
-            msg = f"{path}: anchor {anchor.name!r} pins {pin.fingerprint}, but the file has no such primary key"
-            raise UsageError(msg, hint="pins name primary keys; gpg --show-keys FILE lists them")
-        chosen.append(bytes(certificate))
-    return Keyring(b"".join(chosen))
+def _load(path: Path, written: anchors.Written) -> Anchor:
+    """An anchor with the keys that it pins. The message names the file that is at fault."""
+    if isinstance(written, anchors.MinisignAnchorFile):
+        place, hint = path, "minisign prints the public key when it makes one, and writes it into a .pub file"
+    else:
+        place, hint = path.parent / written.keys, _HINTS[written.kind]
+    try:
+        return _loaded(place, written)
+    except ValueError as error:
+        msg = f"{place}: anchor {written.name!r} {error}"
+        raise UsageError(msg, hint=hint) from None
+
+
+def _loaded(place: Path, written: anchors.Written) -> Anchor:
+    if isinstance(written, anchors.MinisignAnchorFile):
+        return Anchor(name=written.name, kind=written.kind, minisign=anchors.pinned_minisign_keys(written.pins))
+    if isinstance(written, anchors.SshAnchorFile):
+        try:
+            listed = sshkeys.read(read_file(place, _KEYS_LIMIT))
+        except ValueError as error:
+            msg = f"{place}: {error}"
+            raise UsageError(msg) from None
+        return Anchor(name=written.name, kind=written.kind, ssh=anchors.pinned_ssh_keys(written.pins, listed))
+    keyring = anchors.pinned_certificates(written.pins, _keyring(place, _KEYS_LIMIT))
+    return Anchor(name=written.name, kind=written.kind, pins=written.pins, keyring=keyring)
 
 
 def read_file(path: Path, limit: int) -> bytes:

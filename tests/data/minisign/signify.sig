@@ -1,0 +1,2 @@
+untrusted comment: verify with s.pub
+RWRBSn45oQjBLXM4ZIoHDDnvpnQo/rNPkJm1Z0gToFd/oCeZKcWk0Tb/aZCQo4RBQ0UtCpn8cqcZXHfBbkUHbDJBfETuadtyfwM=
