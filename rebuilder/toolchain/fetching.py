@@ -82,6 +82,14 @@ class Tried:
     log: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Row(Tried):
+    """The same for one address. ``url`` is where it lay in the end; nobody but the container is to see it."""
+
+    url: str = ""
+    kind: str = ""
+
+
 class Answer:
     """What an errand brought: how the client ended, and files."""
 
@@ -117,19 +125,32 @@ class Answer:
         found = self._said.get("items") if isinstance(self._said, dict) else None
         return {str(name): self._tried(one) for name, one in found.items()} if isinstance(found, dict) else {}
 
+    def rows(self) -> tuple[Row, ...]:
+        """How it ended for each of a list, in its order."""
+        found = self._said.get("rows") if isinstance(self._said, dict) else None
+        rows = [(one, self._tried(one)) for one in found[:MAX_FILES]] if isinstance(found, list) else []
+        return tuple(
+            Row(status=ended.status, log=ended.log, url=str(one.get("url", "")), kind=str(one.get("type", "")))
+            for one, ended in rows
+        )
+
     def names(self) -> tuple[str, ...]:
         """Files that came, without their folder."""
         return tuple(name.removeprefix("files/") for name in self._members if name.startswith("files/"))
 
     def text(self, name: str) -> str:
         """A small file of the answer; empty if there is none. ``ValueError`` past the bound."""
+        return self.raw(name).decode("utf-8", "replace")
+
+    def raw(self, name: str) -> bytes:
+        """As ``text``, its bytes."""
         member = self._members.get(name)
         if member is None:
-            return ""
+            return b""
         if member.size > _MAX_SAID_BYTES:
             msg = f"{name} has {member.size} bytes"
             raise ValueError(msg)
-        return b"".join(self._chunks(member)).decode("utf-8", "replace")
+        return b"".join(self._chunks(member))
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes of a file that came."""
@@ -150,6 +171,17 @@ class Answer:
 def program(name: str) -> str:
     """The text of a program that runs in the container."""
     return (_HERE / name).read_text(encoding="utf-8")
+
+
+def python(name: str) -> tuple[tuple[str, ...], dict[str, bytes]]:
+    """How a program for Python is run in the container, and the file it comes in. ``-I``: nothing but what it is
+    handed decides."""
+    return ("/usr/bin/python3", "-I", "-c", program("taking.py")), {"task.py": program(name).encode()}
+
+
+def node(name: str) -> tuple[str, ...]:
+    """How a program for Node is run in the container."""
+    return ("/usr/bin/node", "-e", program("npm.js") + program(name))
 
 
 def run(engine: Engine, errand: Errand, progress: Progress, spool: BinaryIO) -> Answer:

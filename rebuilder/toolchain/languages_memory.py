@@ -23,6 +23,30 @@ KEPT = timedelta(hours=24)
 MAX_BYTES = 4 * 1024**2
 
 
+class Notes:
+    """Small texts in ``folder``, each by a question."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, question: Iterable[str]) -> bytes:
+        """What was noted. ``OSError`` if nothing was."""
+        with self._path(question).open("rb") as file:
+            return file.read(MAX_BYTES)
+
+    def write(self, question: Iterable[str], text: str) -> None:
+        """Note it, in place of what was noted before."""
+        path = self._path(question)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{uuid4().hex}")
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.replace(path)
+
+    def _path(self, question: Iterable[str]) -> Path:
+        digest = hashlib.sha256(json.dumps([__version__, *question]).encode()).hexdigest()
+        return self._folder / f"{digest}.json"
+
+
 class _Note(Value):
     asked: AwareDatetime
     packages: tuple[LanguagePackage, ...]
@@ -32,30 +56,25 @@ class RememberedPackages:
     """Notes in ``folder``, one for each question."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder = folder
+        self._notes = Notes(folder)
         self._clock = clock
         #: Where spools may lie, on the same disk.
         self.spools = folder / "tmp"
 
-    def find(self, question: Iterable[str], *, forever: bool = False) -> tuple[LanguagePackage, ...] | None:
-        """The answer, if it is younger than ``KEPT``, or holds ``forever`` because the question names a digest."""
+    def find(
+        self, question: Iterable[str], *, forever: bool = False, settled: datetime | None = None
+    ) -> tuple[LanguagePackage, ...] | None:
+        """The answer, if it is younger than ``KEPT``, or holds ``forever`` because the question names a digest, or was
+        given when what it asks for was ``settled``."""
         try:
-            with self._path(question).open("rb") as file:
-                note = _Note.model_validate_json(file.read(MAX_BYTES))
+            note = _Note.model_validate_json(self._notes.read(question))
         except (OSError, ValidationError):
             return None
-        age = self._clock.now().astimezone(UTC) - note.asked
-        return note.packages if forever or timedelta(0) <= age < KEPT else None
+        now = self._clock.now().astimezone(UTC)
+        lasting = forever or (settled is not None and settled <= note.asked <= now)
+        return note.packages if lasting or timedelta(0) <= now - note.asked < KEPT else None
 
     def keep(self, question: Iterable[str], packages: tuple[LanguagePackage, ...]) -> None:
         """Remember an answer."""
-        path = self._path(question)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{uuid4().hex}")
         asked: datetime = self._clock.now()
-        draft.write_text(_Note(asked=asked, packages=packages).model_dump_json() + "\n", encoding="utf-8")
-        draft.replace(path)
-
-    def _path(self, question: Iterable[str]) -> Path:
-        digest = hashlib.sha256(json.dumps([__version__, *question]).encode()).hexdigest()
-        return self._folder / f"{digest}.json"
+        self._notes.write(question, _Note(asked=asked, packages=packages).model_dump_json())

@@ -19,13 +19,13 @@ from rebuilder.lock import LanguagePackage
 from rebuilder.model import FileDigest
 from rebuilder.ports import Blobs
 from rebuilder.toolchain import fetching, languages_npm_index
-from rebuilder.toolchain.fetching import Answer
+from rebuilder.toolchain.fetching import Answer, Tried
 from rebuilder.toolchain.tarstream import Member, tar
 
 CACHE_NAME = "npm-cache.tar"
-_NAME = re.compile(r"(?:@[A-Za-z0-9_~][A-Za-z0-9._~-]*/)?[A-Za-z0-9_~][A-Za-z0-9._~-]*\Z")
+NAME = re.compile(r"(?:@[A-Za-z0-9_~][A-Za-z0-9._~-]*/)?[A-Za-z0-9_~][A-Za-z0-9._~-]*\Z")
 #: Exact, as locks have it: not a range, a tag or an address.
-_VERSION = re.compile(r"[0-9]{1,16}\.[0-9]{1,16}\.[0-9]{1,16}(?:-[0-9A-Za-z.-]{1,100})?(?:\+[0-9A-Za-z.-]{1,100})?\Z")
+VERSION = re.compile(r"[0-9]{1,16}\.[0-9]{1,16}\.[0-9]{1,16}(?:-[0-9A-Za-z.-]{1,100})?(?:\+[0-9A-Za-z.-]{1,100})?\Z")
 _INTEGRITY = re.compile(r"sha512-([A-Za-z0-9+/]{86}==)\Z")
 _CODE = re.compile(r"^npm (?:ERR!|error) code (\S{1,60})", re.MULTILINE)
 _WORDS = re.compile(r"^npm (?:ERR!|error) (?!code )(\S.{0,400})", re.MULTILINE)
@@ -34,6 +34,7 @@ _UNREACHABLE = re.compile(r"E(?:NOTFOUND|AI_AGAIN|CONN\w+|TIMEDOUT|\w+UNREACH|RR
 _SAID = {
     "E404": "the registry has no such package",
     "ETARGET": "the registry has no such version",
+    "ENOVERSIONS": "the registry has no version of it",
     "EINTEGRITY": "the registry gives other bytes than the digest it names",
     "E401": "the registry wants to know who asks (401)",
     "E403": "the registry refuses it (403)",
@@ -74,14 +75,14 @@ class Tarball:
 
 def program() -> tuple[str, ...]:
     """How npm is run in the container."""
-    return ("/usr/bin/node", "-e", fetching.program("tarballs.js"))
+    return fetching.node("tarballs.js")
 
 
 def checked(packages: Iterable[NpmPackage | LanguagePackage]) -> tuple[Tarball, ...]:
     """What a lock names, each once. ``UsageError`` for a name, version or integrity that could be read as more."""
     found: dict[str, Tarball] = {}
     for package in packages:
-        words = (("name", _NAME, package.name), ("version", _VERSION, package.version))
+        words = (("name", NAME, package.name), ("version", VERSION, package.version))
         for what, pattern, text in (*words, ("integrity", _INTEGRITY, package.integrity)):
             if len(text) > 256 or not pattern.match(text):
                 msg = (
@@ -121,13 +122,26 @@ def why_lacking(tarball: Tarball, answer: Answer, hosts: tuple[str, ...]) -> str
     one = answer.items().get(tarball.spec, answer.tried)
     if one.status == 0:
         return "the registry gives other bytes than the integrity of the lock"
-    code = (_CODE.findall(one.log) or [""])[-1]
-    if _UNREACHABLE.fullmatch(code):
-        host = ", ".join(hosts or tuple(dict.fromkeys(_HOST.findall(one.log)))[:3]) or "the registry"
-        return f"{host} could not be reached: {code}"
-    if tarball.spec not in answer.items() and answer.items():
+    if not _is_unreachable(one) and tarball.spec not in answer.items() and answer.items():
         return "not tried after the others failed"
-    return _SAID.get(code) or f"npm failed: {code} {(_WORDS.findall(one.log) or ['it said no more'])[0]}".strip()
+    return words(one, hosts)
+
+
+def words(tried: Tried, hosts: tuple[str, ...]) -> str:
+    """Why npm failed, in words."""
+    code = _code(tried)
+    if _is_unreachable(tried):
+        host = ", ".join(hosts or tuple(dict.fromkeys(_HOST.findall(tried.log)))[:3]) or "the registry"
+        return f"{host} could not be reached: {code}"
+    return _SAID.get(code) or f"npm failed: {code} {(_WORDS.findall(tried.log) or ['it said no more'])[0]}".strip()
+
+
+def _code(tried: Tried) -> str:
+    return str((_CODE.findall(tried.log) or [""])[-1])
+
+
+def _is_unreachable(tried: Tried) -> bool:
+    return _UNREACHABLE.fullmatch(_code(tried)) is not None
 
 
 def cache(packages: Iterable[LanguagePackage], blobs: Blobs) -> FileDigest:

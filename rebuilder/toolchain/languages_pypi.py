@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -22,12 +23,81 @@ from pydantic import ValidationError
 from rebuilder.errors import InfrastructureError, Stopped, UsageError
 from rebuilder.lock import LanguagePackage
 from rebuilder.model import Verdict
-from rebuilder.toolchain import fetching, pip_words
+from rebuilder.toolchain import pip_words
 from rebuilder.toolchain.fetching import Answer
 
 MAX_WHEELS = 1000
 MAX_REQUIREMENTS = 1000
 _MAX_REQUIREMENT = 1000
+
+
+#: The wheel of pip that chooses as of a day: Debian's own pip cannot (`--uploaded-prior-to` came with pip 26).
+NEWER_PIP: Final = LanguagePackage(
+    system="pypi",
+    name="pip",
+    version="26.3",
+    file="pip-26.3-py3-none-any.whl",
+    sha256="f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
+    size=1_950_951,
+)
+#: An index may still be adding files of a day that has just passed.
+SETTLED: Final = timedelta(days=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What pip is to choose wheels for."""
+
+    requirements: tuple[str, ...]
+    #: Nothing that was uploaded then or later is chosen; seconds since 1970.
+    as_of: int | None = None
+    #: ``name==version``, whatever the day.
+    pins: tuple[str, ...] = ()
+
+    @classmethod
+    def checked(cls, requirements: Iterable[str], as_of: int | None, pins: Iterable[str]) -> Wanted:
+        """``UsageError`` for what is no requirement, no day and no pin."""
+        day(as_of)
+        return cls(requirements=checked(requirements), as_of=as_of, pins=checked_pins(pins))
+
+    @property
+    def question(self) -> tuple[str, ...]:
+        """What its answer is remembered by."""
+        more = (f"as of {self.as_of}", *self.pins, "for") if self.as_of is not None or self.pins else ()
+        return (*more, *self.requirements)
+
+    @property
+    def settled(self) -> datetime | None:
+        """An answer that was given then or later holds for ever."""
+        return None if self.as_of is None else day(self.as_of) + SETTLED
+
+    @property
+    def when(self) -> str:
+        """The day in words, with a space before it; empty: now."""
+        return when(self.as_of)
+
+    def files(self) -> dict[str, bytes]:
+        """What the container finds of it."""
+        found = {"requirements.txt": "".join(f"{line}\n" for line in self.requirements).encode()}
+        if self.pins:
+            found["pins.txt"] = "".join(f"{line}\n" for line in self.pins).encode()
+        if self.as_of is not None:
+            found["as-of"] = day(self.as_of).isoformat().encode()
+        return found
+
+
+def day(as_of: int | None) -> datetime:
+    """The time of these seconds since 1970, in UTC. ``UsageError`` for one that no clock shows."""
+    try:
+        return datetime.fromtimestamp(as_of or 0, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        msg = f"expected a time in seconds since 1970, found {as_of}"
+        raise UsageError(msg, hint="toolchain.as_of of the recipe names it") from error
+
+
+def when(as_of: int | None) -> str:
+    """The day in words, with a space before it; empty: now."""
+    return "" if as_of is None else f" as of {day(as_of):%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +114,6 @@ class Wheel:
         return LanguagePackage(
             system="pypi", name=self.name, version=self.version, file=self.file, sha256=self.sha256, size=size
         )
-
-
-def program() -> tuple[str, ...]:
-    """How pip is run in the container. ``-I``: nothing but what it is handed decides."""
-    return ("/usr/bin/python3", "-I", "-c", fetching.program("wheels.py"))
 
 
 def checked(requirements: Iterable[str]) -> tuple[str, ...]:
@@ -71,10 +136,30 @@ def checked(requirements: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def chosen(answer: Answer, hosts: tuple[str, ...]) -> tuple[Wheel, ...]:
+def checked_pins(pins: Iterable[str]) -> tuple[str, ...]:
+    """Each as ``name==version``, sorted. ``UsageError`` for one that is anything else, or names another version too."""
+    found: dict[str, Version] = {}
+    for text in pins:
+        name, equals, version = text[:_MAX_REQUIREMENT].partition("==")
+        try:
+            pin = Version(version)
+            if not equals or Requirement(name).name != name.strip():
+                raise InvalidVersion(text)  # noqa: TRY301 - one message for every text that is no pin
+        except (InvalidVersion, InvalidRequirement) as error:
+            msg = f"expected a pin such as 'hatchling==1.18.0', found {text[:200]!r}"
+            raise UsageError(msg) from error
+        if found.setdefault(canonicalize_name(name.strip()), pin) != pin:
+            msg = f"{name.strip()} is pinned to two versions: {found[canonicalize_name(name.strip())]} and {pin}"
+            raise UsageError(msg)
+    return tuple(sorted(f"{name}=={version}" for name, version in found.items()))
+
+
+def chosen(answer: Answer, hosts: tuple[str, ...], wanted: Wanted) -> tuple[Wheel, ...]:
     """The wheels of pip's report, by name. ``Stopped(unavailable)`` says why pip found none."""
     if answer.tried.status != 0:
-        raise pip_words.refusal(answer.tried.log, answer.said("versions"), hosts)
+        alone = bool(answer.said("pins"))
+        bounds = pip_words.Bounds(when="" if alone else wanted.when, pins=wanted.pins, only_pins=alone)
+        raise pip_words.refusal(answer.tried.log, answer.said("versions"), hosts, bounds)
     try:
         rows = json.loads(answer.text("report.json"))["install"]
         found = [_wheel(row) for row in rows[: MAX_WHEELS + 1]]

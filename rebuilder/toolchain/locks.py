@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -81,9 +81,25 @@ class DebianToolchains:
             wanted = ", ".join(f"{name} {version}" for name, version in versions.items())
             raise Stopped(Verdict.UNAVAILABLE, f"no toolchain can be made with {wanted}: {err.reason}") from err
 
-    def solve_tool(self, suite: str, indexes: tuple[SignedIndex, ...], relations: tuple[str, ...]) -> ToolchainLock:
-        """A lock of one root (``generic``) that holds the base system and what a tool of ours needs."""
-        return self._solve(suite, indexes, {"generic": relations}, {})
+    def solve_tool(
+        self,
+        suite: str,
+        indexes: tuple[SignedIndex, ...],
+        relations: tuple[str, ...],
+        seed_indexes: Callable[[], tuple[SignedIndex, ...]] = tuple,
+    ) -> ToolchainLock:
+        """A lock of one root (``generic``) that holds the base system and what a tool of ours needs.
+
+        ``seed_indexes`` gives those of the suite that the seed is of, for a suite whose packages have other names:
+        they are in the lock, for the seed's sake, and no package of the root is taken from them."""
+        lists = self._lists(indexes)
+        more = () if seed.is_held_by(lists) else seed_indexes()
+        seed_packages = seed.choose(self._lists((*indexes, *more)) if more else lists)
+        # Of the two ways to a merged /usr, the one that needs no conversion, which an older suite would not choose.
+        there = more and lists.find(("usr-is-merged",))["usr-is-merged"]
+        merged = ("usr-is-merged (>= 0~)", "Conflicts: usrmerge") if there else ()
+        asked: dict[BuildKind, tuple[str, ...]] = {"generic": (*merged, *relations)}
+        return self._solve(suite, indexes, asked, {}, seed_packages=seed_packages, seed_indexes=more)
 
     def from_buildinfo(
         self, text: bytes, *, suite: str, indexes: tuple[SignedIndex, ...], kinds: tuple[BuildKind, ...]
@@ -121,12 +137,16 @@ class DebianToolchains:
         indexes: tuple[SignedIndex, ...],
         asked: dict[BuildKind, tuple[str, ...]],
         wanted: dict[str, str],
+        *,
+        seed_packages: tuple[LockedPackage, ...] = (),
+        seed_indexes: tuple[SignedIndex, ...] = (),
     ) -> ToolchainLock:
         self._progress.stage("toolchain", "apt chooses the packages")
         lists = self._lists(indexes)
         base = lists.base()
         exact = self._exact(lists, wanted)
-        seed_packages = seed.choose(lists)
+        seed_packages = seed_packages or seed.choose(lists)
+        indexes = (*indexes, *seed_indexes)
         question = solver.Question(
             lists=lists,
             relations={kind: (*base, *lines) for kind, lines in asked.items()},

@@ -55,6 +55,12 @@ def recipe() -> Recipe:
     )
 
 
+def is_held_by(lists: PackageLists) -> bool:
+    """Whether these lists have every package of the seed: those of its own suite do."""
+    found = lists.find(recipe().packages)
+    return all(found[name] for name in recipe().packages)
+
+
 def choose(lists: PackageLists) -> tuple[LockedPackage, ...]:
     """The newest of each seed package that the signed lists have. ``Stopped(unavailable)`` names the rest."""
     names = recipe().packages

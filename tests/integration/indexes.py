@@ -1,10 +1,13 @@
-"""Indexes of language packages on the loopback: a simple index (PEP 503) and an npm registry, of packages made here."""
+"""Indexes of language packages on the loopback: a simple index (PEP 503, or PEP 691 with PEP 700) and an npm registry,
+of packages made here. Each can be bent: other bytes than promised, no digests, no times, yanked files, redirects.
+"""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import hashlib
+import html
 import io
 import json
 import tarfile
@@ -21,6 +24,7 @@ import pytest
 from rebuilder.config import Config, default_trust
 from rebuilder.lock import ToolchainLock, to_bytes
 from rebuilder.model import RootImage
+from rebuilder.toolchain.languages_pypi import NEWER_PIP
 from rebuilder.wiring import workshop
 from tests.integration.toolchains import Quiet
 
@@ -41,6 +45,14 @@ def language_root() -> RootImage:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(to_bytes(lock))
     return shop.toolchains.materialise(lock)[0]
+
+
+@pytest.fixture(scope="session")
+def newer_pip(language_root: RootImage) -> bytes:
+    """The pip that chooses as of a day, of the host's own index, kept."""
+    shop = workshop(Config(file=None, state=STATE, trust=default_trust()), Quiet())
+    shop.languages().ensure((NEWER_PIP,), language_root, run_id="newer-pip")
+    return shop.blobs.read(NEWER_PIP.sha256, limit=10**8)
 
 
 def wheel(name: str, version: str, *, requires: tuple[str, ...] = (), tag: str = "py3-none-any") -> bytes:
@@ -124,8 +136,12 @@ class Served:
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
-        """Status, type and body for a path."""
+        """Status, type and body for a path; for a redirect, the type is where to."""
         raise NotImplementedError
+
+    def answer_to(self, path: str, accept: str) -> tuple[int, str, bytes]:
+        """The same, for whoever takes what ``accept`` names."""
+        return self.answer(path)
 
     def allows(self, authorization: str) -> bool:
         """Whether whoever says that may have an answer."""
@@ -141,11 +157,12 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.owner.requests.append((path, authorization))
         allowed = self.owner.allows(authorization)
-        status, kind, body = self.owner.answer(path) if allowed else (401, "text/plain", b"who are you?")
+        taken = self.headers.get("Accept", "")
+        status, kind, body = self.owner.answer_to(path, taken) if allowed else (401, "text/plain", b"who are you?")
         self.send_response(status)
         if status == 401:
             self.send_header("WWW-Authenticate", 'Basic realm="index"')
-        self.send_header("Content-Type", kind)
+        self.send_header("Location" if status == 302 else "Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -163,6 +180,10 @@ class Link:
     #: As the page names it; empty: the body's own.
     sha256: str = ""
     hashed: bool = True
+    #: Only in the form with times.
+    uploaded: str = ""
+    yanked: str | None = None
+    requires_python: str = ""
 
 
 @dataclass
@@ -182,6 +203,12 @@ class PythonIndex(Served):
         self.projects: dict[str, Project] = {}
         #: Answered in place of every page.
         self.status = 200
+        #: Whether it speaks the form with times as well.
+        self.json = False
+        #: Where its files lie, with a slash at the end; empty: here, by an address without a host.
+        self.files_at = ""
+        #: Path -> where it is sent on to.
+        self.moved: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -190,9 +217,24 @@ class PythonIndex(Served):
 
     def add(self, name: str, file: str, body: bytes, *, sha256: str = "", hashed: bool = True) -> bytes:
         """Offer a file under a project; its bytes."""
-        link = Link(file, body, sha256=sha256, hashed=hashed)
+        return self.offer(name, Link(file, body, sha256=sha256, hashed=hashed))
+
+    def offer(self, name: str, link: Link) -> bytes:
+        """The same, with all that a page may say of it."""
         self.projects.setdefault(name, Project()).links.append(link)
-        return body
+        return link.body
+
+    def answer_to(self, path: str, accept: str) -> tuple[int, str, bytes]:
+        """The page in the form that is asked for, if it has it."""
+        parts = unquote(path).strip("/").split("/", 2)
+        if path in self.moved:
+            return 302, self.moved[path], b""
+        form = "application/vnd.pypi.simple.v1+json"
+        known = self.status == 200 and parts[0] == "simple" and len(parts) == 2 and parts[1] in self.projects
+        if self.json and form in accept and known:
+            rows = [self._row(parts[1], link) for link in self.projects[parts[1]].links]
+            return 200, form, json.dumps({"meta": {"api-version": "1.1"}, "name": parts[1], "files": rows}).encode()
+        return self.answer(path)
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Pages and files."""
@@ -213,7 +255,22 @@ class PythonIndex(Served):
     def _line(self, project: str, link: Link) -> str:
         sha256 = link.sha256 or hashlib.sha256(link.body).hexdigest()
         fragment = f"#sha256={sha256}" if link.hashed else ""
-        return f'<a href="/files/{project}/{quote(link.name, safe="")}{fragment}">{link.name}</a><br>'
+        more = "" if link.yanked is None else f' data-yanked="{link.yanked}"'
+        more += f' data-requires-python="{html.escape(link.requires_python)}"' if link.requires_python else ""
+        return f'<a href="{self._place(project, link)}{fragment}"{more}>{link.name}</a><br>'
+
+    def _row(self, project: str, link: Link) -> dict[str, object]:
+        sha256 = link.sha256 or hashlib.sha256(link.body).hexdigest()
+        row: dict[str, object] = {
+            "filename": link.name, "url": self._place(project, link), "size": len(link.body),
+            "hashes": {"sha256": sha256} if link.hashed else {},
+            "yanked": False if link.yanked is None else link.yanked,
+        }  # fmt: skip
+        row |= {"upload-time": link.uploaded} if link.uploaded else {}
+        return row | ({"requires-python": link.requires_python} if link.requires_python else {})
+
+    def _place(self, project: str, link: Link) -> str:
+        return f"{self.files_at or '/'}files/{project}/{quote(link.name, safe='')}"
 
 
 class NpmRegistry(Served):
@@ -225,6 +282,12 @@ class NpmRegistry(Served):
         self.tarballs: dict[str, dict[str, bytes]] = {}
         #: ``name@version`` -> other bytes than the packument speaks of.
         self.swapped: dict[str, bytes] = {}
+        #: ``name@version`` -> more of what the packument says of it; ``dist`` in place of its own.
+        self.rows: dict[str, dict[str, object]] = {}
+        #: ``name@version`` -> when it came; a package none of whose versions is here has no times.
+        self.times: dict[str, str] = {}
+        #: name -> its tag ``latest``.
+        self.latest: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -260,5 +323,21 @@ class NpmRegistry(Served):
             version: {"tarball": f"{base}{version}.tgz", "integrity": integrity(data)}
             for version, data in versions.items()
         }
-        rows = {version: {"name": name, "version": version, "dist": dist} for version, dist in dists.items()}
-        return {"name": name, "dist-tags": {"latest": next(iter(rows))}, "versions": rows}
+        rows: dict[str, object] = {}
+        for version, dist in dists.items():
+            manifest = self._manifest(versions[version])
+            more = dict(self.rows.get(f"{name}@{version}", {}))
+            own = more.pop("dist", None)
+            used = {"tarball": dist["tarball"], **own} if isinstance(own, dict) else dist
+            rows[version] = {**manifest, "name": name, "version": version, "dist": used, **more}
+        times = {version: self.times[spec] for version in versions if (spec := f"{name}@{version}") in self.times}
+        latest = self.latest.get(name, next(iter(rows)))
+        return {"name": name, "dist-tags": {"latest": latest}, "versions": rows} | ({"time": times} if times else {})
+
+    @staticmethod
+    def _manifest(data: bytes) -> dict[str, object]:
+        """What the tarball's own manifest says of dependencies."""
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            content = archive.extractfile("package/package.json")
+            told = json.loads(content.read() if content else b"{}")
+        return {"dependencies": told.get("dependencies") or {}}

@@ -15,6 +15,14 @@ for my $deb (glob '/rebuilder/debs/*.deb') {
   rename($deb, "$target/$name") or die "debs: $deb: $!\n";
 }
 
+# Before Debian 13, base-files does not bring the links of a merged /usr, and `usr-is-merged` wants to find them.
+if (glob("$target/base-files_12*.deb") and glob("$target/usr-is-merged_*.deb")) {
+  for my $name (qw(bin lib lib32 lib64 libx32 sbin)) {
+    make_path("$root/usr/$name");
+    symlink("usr/$name", "$root/$name") or die "debs: /$name: $!\n";
+  }
+}
+
 my $stand_ins = "$root/rebuilder-stand-ins";
 mkdir $stand_ins or die "debs: $stand_ins: $!\n";
 open(my $file, '>', "$stand_ins/mountpoint") or die "debs: $stand_ins: $!\n";

@@ -1,23 +1,23 @@
-"""Runs in a container with a network: lets the container's own pip choose or fetch wheels.
+"""Runs in a container with a network, started by `taking.py`: lets pip choose or fetch wheels.
 
-Standard input is a tar of files for ``FOLDER``; standard output is a tar: ``answer.json``, pip's own ``report.json``,
-and what was fetched below ``files/``. pip runs in a process that cannot start another one: what would have to be
-built, or comes from a version control system, fails, and so no code of a package ever runs.
+pip runs in a process that cannot start another one: what would have to be built, or comes from a version control
+system, fails, and so no code of a package ever runs. It is the container's own pip, or the wheel of a newer one that
+was sent along (`pip.whl`, checked by its digest outside).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
 import runpy
 import sys
-import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-NO_CLIENT = 64
 MAX_LOG = 256 * 1024
 MAX_ONE_BY_ONE = 50
 COMMON = ("--no-input", "--no-color", "--disable-pip-version-check", "--retries=3")
@@ -35,12 +35,13 @@ def refuse(event: str, _: object) -> None:
         raise PermissionError(REFUSED)
 
 
-def pip(*arguments: str, shown: bool = True) -> tuple[int, str]:
-    """Run pip; its exit status and the end of what it said, which goes to standard error as well if ``shown``."""
+def pip(*arguments: str, shown: bool = True, newer: str = "") -> tuple[int, str]:
+    """Run pip, the one in the folder ``newer`` if that is named; its exit status and the end of what it said, which
+    goes to standard error as well if ``shown``."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        become_pip(writer, arguments)
+        become_pip(writer, arguments, newer)
     os.close(writer)
     said = b""
     while piece := os.read(reader, 65536):
@@ -56,13 +57,15 @@ def pip(*arguments: str, shown: bool = True) -> tuple[int, str]:
     return status, said.decode("utf-8", "replace")
 
 
-def become_pip(output: int, arguments: tuple[str, ...]) -> None:
+def become_pip(output: int, arguments: tuple[str, ...], newer: str) -> None:
     """In the child; never returns."""
     status: object = 1
     try:
         os.dup2(output, 1)
         os.dup2(output, 2)
         sys.argv = ["pip", *arguments]
+        if newer:
+            sys.path.insert(0, newer)
         sys.addaudithook(refuse)
         runpy.run_module("pip", run_name="__main__", alter_sys=True)
     except SystemExit as end:
@@ -75,17 +78,80 @@ def become_pip(output: int, arguments: tuple[str, ...]) -> None:
 
 def resolve(folder: Path) -> dict[str, object]:
     """Which wheels meet ``requirements.txt``: pip's report; and these, if it chose any. Where one cannot be met, what
-    the index has of it."""
+    the index has of it. ``pins.txt`` are versions that hold whatever the day, ``as-of`` is the day."""
+    newer = unpacked(folder / "pip.whl", folder / "newer")
+    limits: tuple[str, ...] = ()
+    if (folder / "as-of").exists():
+        limits = ("--uploaded-prior-to", (folder / "as-of").read_text(encoding="utf-8"))
+    rows: dict[str, object] = {}
+    pinned: tuple[str, ...] = ()
+    if (folder / "pins.txt").exists():
+        said, rows = take_pins(folder, newer)
+        if said["status"]:
+            return said
+        # What lies in a folder has no time of upload: pip takes it whatever the day.
+        pinned = ("--constraint", str(folder / "pins.txt"), "--find-links", str(folder / "pinned"))
     report = folder / "answer/report.json"
-    asked = ("--dry-run", "--ignore-installed", "--report", str(report), "-r", str(folder / "requirements.txt"))
-    status, log = pip("install", *COMMON, *QUIET, "--cache-dir", str(folder / "cache"), *asked)
-    lacking = re.search(r"No matching distribution found for ([A-Za-z0-9][A-Za-z0-9._-]*)", log)
-    listed = ("index", "versions", "-vv", "--pre", *COMMON)
-    versions = pip(*listed, lacking[1], shown=False)[1] if lacking else ""
-    if status == 0:
+    wanted = ("-r", str(folder / "requirements.txt"))
+    said = choose(folder, report, (*limits, *pinned, *wanted), newer)
+    if said["status"] == 0:
+        if rows:
+            put_back(report, rows, folder / "pinned")
         (folder / "exact.txt").write_text("".join(exact(report)), encoding="utf-8")
-        fetch(folder, folder / "exact.txt")
-    return {"status": status, "log": log, "versions": versions}
+        fetch(folder, folder / "exact.txt", folder / "answer/files")
+    elif lacking := re.search(r"No matching distribution found for ([A-Za-z0-9][A-Za-z0-9._-]*)", str(said["log"])):
+        listed = ("index", "versions", "-vv", "--pre", *COMMON, *limits)
+        said["versions"] = pip(*listed, lacking[1], shown=False, newer=newer)[1]
+    return said
+
+
+def unpacked(wheel: Path, target: Path) -> str:
+    """The folder of a wheel's contents; empty if there is no such wheel."""
+    if not wheel.exists():
+        return ""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    return str(target)
+
+
+def choose(folder: Path, report: Path, wanted: tuple[str, ...], newer: str) -> dict[str, object]:
+    """Let pip choose, and say what in a report."""
+    asked = ("--dry-run", "--ignore-installed", "--report", str(report), *wanted)
+    status, log = pip("install", *COMMON, *QUIET, "--cache-dir", str(folder / "cache"), *asked, newer=newer)
+    return {"status": status, "log": log, "versions": ""}
+
+
+def take_pins(folder: Path, newer: str) -> tuple[dict[str, object], dict[str, object]]:
+    """The wheels of ``pins.txt``, into ``pinned/``: how that ended, and their rows of pip's report by file name."""
+    report = folder / "pins.json"
+    said = choose(folder, report, ("--no-deps", "-r", str(folder / "pins.txt")), newer)
+    if said["status"]:
+        said["pins"] = "yes"
+        if lacking := re.search(r"No matching distribution found for ([A-Za-z0-9][A-Za-z0-9._-]*)", str(said["log"])):
+            said["versions"] = pip("index", "versions", "-vv", "--pre", *COMMON, lacking[1], shown=False)[1]
+        return said, {}
+    (folder / "pinned.txt").write_text("".join(exact(report)), encoding="utf-8")
+    status, log = fetch(folder, folder / "pinned.txt", folder / "pinned")
+    rows = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return {"status": status, "log": log, "versions": ""}, {file_of(row): row for row in rows}
+
+
+def put_back(report: Path, rows: dict[str, object], folder: Path) -> None:
+    """In the report, what was taken from the folder of pins is what the index said of it."""
+    told = json.loads(report.read_text(encoding="utf-8"))
+    told["install"] = [rows.get(file_of(row), row) if comes_from(row, folder) else row for row in told["install"]]
+    report.write_text(json.dumps(told), encoding="utf-8")
+
+
+def file_of(row: dict[str, dict[str, str]]) -> str:
+    """The file name of a row of a report."""
+    return url2pathname(urlsplit(row["download_info"]["url"]).path).rpartition("/")[2]
+
+
+def comes_from(row: dict[str, dict[str, str]], folder: Path) -> bool:
+    """Whether pip took it from that folder."""
+    parts = urlsplit(row["download_info"]["url"])
+    return parts.scheme == "file" and Path(url2pathname(parts.path)).parent == folder
 
 
 def exact(report: Path) -> Iterator[str]:
@@ -99,45 +165,21 @@ def exact(report: Path) -> Iterator[str]:
 
 def download(folder: Path) -> dict[str, object]:
     """The wheels of ``requirements.txt``, each by its hash; where that fails, one by one, to learn which."""
-    wanted = folder / "requirements.txt"
-    status, log = fetch(folder, wanted)
+    wanted, target = folder / "requirements.txt", folder / "answer/files"
+    status, log = fetch(folder, wanted, target)
     items: dict[str, object] = {}
     lines = wanted.read_text(encoding="utf-8").splitlines()
     for line in lines[:MAX_ONE_BY_ONE] if status and len(lines) > 1 else ():
         (folder / "one.txt").write_text(line + "\n", encoding="utf-8")
-        one, said = fetch(folder, folder / "one.txt")
+        one, said = fetch(folder, folder / "one.txt", target)
         items[line.partition(" ")[0]] = {"status": one, "log": said}
     return {"status": status, "log": log, "items": items}
 
 
-def fetch(folder: Path, requirements: Path) -> tuple[int, str]:
-    """Download these, whole, into ``answer/files``."""
-    exact = ("--no-deps", "--require-hashes", "-r", str(requirements), "-d", str(folder / "answer/files"))
+def fetch(folder: Path, requirements: Path, target: Path) -> tuple[int, str]:
+    """Download these, whole, into ``target``."""
+    exact = ("--no-deps", "--require-hashes", "-r", str(requirements), "-d", str(target))
     return pip("download", *COMMON, *QUIET, "--cache-dir", str(folder / "cache"), *exact)
 
 
-def main(folder: Path, task: str) -> None:
-    """Take in the files, do the task, send the answer."""
-    if importlib.util.find_spec("pip") is None:
-        sys.stderr.write("there is no pip in this root filesystem\n")
-        sys.exit(NO_CLIENT)
-    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as sent:
-        for member in sent:
-            content = sent.extractfile(member)
-            (folder / member.name).write_bytes(content.read() if content else b"")
-    for name in ("answer/files", "home", "tmp"):
-        (folder / name).mkdir(parents=True)
-    for pair in filter(None, (folder / "environment").read_text(encoding="utf-8").split("\0")):
-        name, _, value = pair.partition("=")
-        os.environ[name] = value
-    os.environ["HOME"], os.environ["TMPDIR"] = str(folder / "home"), str(folder / "tmp")
-    said = resolve(folder) if task == "resolve" else download(folder)
-    (folder / "answer/answer.json").write_text(json.dumps(said), encoding="utf-8")
-    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.GNU_FORMAT) as answer:
-        for path in sorted((folder / "answer").rglob("*")):
-            if path.is_file():
-                answer.add(path, str(path.relative_to(folder / "answer")))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+TASKS = {"resolve": resolve, "download": download}
