@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
+from rebuilder import undeclared as content
 from rebuilder.attest import check
 from rebuilder.compare import bytewise, normalise, verdict
 from rebuilder.errors import IntegrityError
@@ -22,6 +23,8 @@ from rebuilder.model import (
     FileDigest,
     Record,
     SelfInput,
+    Source,
+    Undeclared,
 )
 from rebuilder.opened import desk
 from rebuilder.ports import Blobs
@@ -96,6 +99,22 @@ def attachments(values: Mapping[str, Any], blobs: Blobs) -> tuple[dict[str, byte
         else:
             kept[name] = blobs.read(blob.sha256, limit=limit)
     return kept, tuple(notes)
+
+
+def undeclared(
+    comparison: Comparison, source: Source, blobs: Blobs, holds: Callable[[frozenset[str]], frozenset[str]] | None
+) -> tuple[Undeclared, ...]:
+    """Content of the published files that differ which is neither in the declared tree nor made by our build, of the
+    named ones first; nothing for a source that is no tree. ``IntegrityError`` for what the store holds."""
+    tree = next((file for file in source.files if file.name == "tree.tar"), None)
+    if tree is None:
+        return ()
+    found: list[Undeclared] = []
+    for item in sorted(comparison.artifacts, key=lambda one: not one.named):
+        other = next((file for file in item.rebuilt if file and file.sha256 != item.published.sha256), None)
+        if other is not None:
+            found += content.undeclared(item.artifact, item.published, other, tree, blobs, holds)
+    return tuple(found)
 
 
 def _attached(built: Built | None, explanation: Explanation) -> dict[str, tuple[FileDigest, int]]:

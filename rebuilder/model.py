@@ -186,7 +186,7 @@ class Published(Value):
 class SignatureCheck(Value):
     """One signature of the publisher's side, as judged by us."""
 
-    scheme: Literal["openpgp", "ssh", "minisign", "checksums", "index"]
+    scheme: Literal["openpgp", "ssh", "x509", "minisign", "checksums", "index"]
     subject: str
     result: EndorsementResult
     fingerprint: str = ""

@@ -54,6 +54,9 @@ from rebuilder.ports import (
     Toolchains,
 )
 
+#: Of an index's answer on one release, as `toolchain/releases.py` bounds it.
+MAX_ANSWER = 64 * 1024**2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
@@ -79,30 +82,35 @@ def verify(target: str, resolve: Callable[[], Resolution], ports: Ports, options
     """Rebuild what ``target`` names, judge it, sign the outcome, keep the record. The record says the verdict."""
     journal = Journal(target, ports.new_run_id(), ports.clock, ports.progress)
     try:
-        resolution = _resolve(journal, resolve)
+        resolution = _resolve(journal, resolve, ports)
         _endorse(journal, resolution, ports)
         source = _fetch(journal, resolution, ports)
         toolchain, lock = _toolchain(journal, resolution, source, ports, options)
         built = _sandbox(journal, replace(resolution, lock=lock), source, toolchain, ports, options)
         comparison = _compare(journal, resolution, source, lock, built, ports)
         _explain(journal, comparison, lock, ports, options)
+        _undeclared(journal, resolution, comparison, ports)
     except Stopped as stop:
         journal.stopped(stop)
     record, files = _attest(journal, ports, options)
     return _publish(journal, record, files, ports)
 
 
-def _resolve(journal: Journal, resolve: Callable[[], Resolution]) -> Resolution:
+def _resolve(journal: Journal, resolve: Callable[[], Resolution], ports: Ports) -> Resolution:
     """What was published, its digests, which recipe."""
     with journal.stage("resolve"):
         resolution = resolve()
     journal.keep("recipe.toml", resolution.recipe_bytes)
+    if resolution.release is not None:
+        # The only evidence that there is for the digests of an index that signs nothing.
+        journal.keep("index-answer", ports.blobs.read(resolution.release.answer.sha256, limit=MAX_ANSWER))
     journal.set(
         published=resolution.published,
         recipe_sha256=hashlib.sha256(resolution.recipe_bytes).hexdigest(),
     )
     journal.recipe = resolution.recipe
     journal.add_inputs(resolution.inputs)
+    journal.set(search=resolution.search)
     journal.warn(*resolution.warnings)
     return resolution
 
@@ -123,7 +131,8 @@ def _fetch(journal: Journal, resolution: Resolution, ports: Ports) -> Source:
         ports.fetcher.fetch_all(artifact.file for artifact in resolution.published.artifacts)
         source, signatures = ports.ecosystem.source(resolution)
     endorsement: Endorsement = journal.values["endorsement"]
-    journal.set(source=source, endorsement=endorsement.model_copy(update={"evidence": signatures}))
+    evidence_of_both = (*endorsement.evidence, *signatures)
+    journal.set(source=source, endorsement=endorsement.model_copy(update={"evidence": evidence_of_both}))
     return source
 
 
@@ -253,6 +262,14 @@ def _explain(journal: Journal, comparison: Comparison, lock: ToolchainLock, port
             with journal.in_spite_of("whether the fix that was tried came true is not known, for judging it failed"):
                 explanation = explanation.model_copy(update={"proof": options.proves(comparison, explanation)})
     journal.set(explanation=explanation)
+
+
+def _undeclared(journal: Journal, resolution: Resolution, comparison: Comparison, ports: Ports) -> None:
+    """What was published and is not from the declared source: the first thing on the page, and never a verdict."""
+    explanation: Explanation = journal.values.get("explanation", Explanation())
+    with journal.in_spite_of("whether all of it is from the source is not known, for looking failed"):
+        found = evidence.undeclared(comparison, journal.values["source"], ports.blobs, resolution.holds)
+        journal.set(explanation=explanation.model_copy(update={"undeclared": found}))
 
 
 def _attest(journal: Journal, ports: Ports, options: Options) -> tuple[Record, dict[str, bytes]]:

@@ -29,11 +29,13 @@ from rebuilder.model import (
     Record,
     RootFile,
     RootImage,
+    SearchTrial,
     SignatureCheck,
     Signer,
     Source,
 )
 from rebuilder.recipe import Recipe
+from rebuilder.releases import Guess, Release, Signed
 
 
 class Blobs(Protocol):
@@ -226,6 +228,20 @@ class Resolution:
     buildinfo: FileDigest | None = None
     #: The lock came with a pack, for a target that pins none.
     packed: bool = False
+    #: What the index said of the release, where it was asked now; its answer lies in the blobs.
+    release: Release | None = None
+    #: Signatures and checksum lists that were given by hand, in the blobs.
+    papers: tuple[FileDigest, ...] = ()
+    #: What was inferred, with the other values it may have: what `--search` tries.
+    guesses: tuple[Guess, ...] = ()
+    #: When the declared commit was made; seconds since 1970.
+    committed: int | None = None
+    #: What is signed of the declared commit and of its tag, where the repository is at hand.
+    signed: tuple[Signed, ...] = ()
+    #: Which of some Git blob ids the declared repository has in any commit; ``None``: it is not at hand.
+    holds: Callable[[frozenset[str]], frozenset[str]] | None = None
+    #: The rebuilds that led to this recipe.
+    search: tuple[SearchTrial, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from rebuilder.checking import relations
 from rebuilder.errors import UsageError
 from rebuilder.fetch import git
 from rebuilder.model import Limits
-from rebuilder.recipe import ProjectRecipe
+from rebuilder.recipe import V2
 from rebuilder.resolve.projects import Projects
 from rebuilder.resolve.projects_recipe import HISTORY_NAME, Place
 from rebuilder.resolve.projects_toolchain import ProjectToolchains
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rebuilder.model import FileDigest, RootImage
     from rebuilder.ports import Blobs
     from rebuilder.toolchain.languages import LanguagePackages
-    from rebuilder.wiring import Workshop
+    from rebuilder.wiring import Special, Workshop
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,16 @@ def toolchains(shop: Workshop, *, fresh: bool) -> ProjectToolchains:
     return ProjectToolchains(debian=shop.toolchains, solved=check.toolchain, languages=languages)
 
 
+def special(shop: Workshop, ecosystem: Projects, *, fresh: bool) -> Special:
+    """What of the pipeline's world is another one for projects."""
+    from rebuilder.wiring import Special
+
+    return Special(ecosystem=ecosystem, toolchains=toolchains(shop, fresh=fresh))
+
+
 def is_project_recipe(path: Path) -> bool:
     """Whether it is a recipe v2. ``RecipeError`` for what is no recipe."""
-    return isinstance(load_recipe(path)[0], ProjectRecipe)
+    return load_recipe(path)[0].format == V2
 
 
 def solve(shop: Workshop, recipe: Path, *, given: bool) -> ToolchainLock:

@@ -224,6 +224,8 @@ class PackageSource(ProjectSource):
 
     #: The tag that named the commit when the recipe was written; empty: none did.
     tag: str = ""
+    #: Submodules are there; without them their folders are empty, as in a plain clone.
+    submodules: bool = True
 
 
 class PackageToolchain(ProjectToolchain):
@@ -262,7 +264,7 @@ class PackageBuild(ProjectBuild):
 
 
 class PackageRecipe(ProjectRecipe):
-    """One ``recipe.toml`` of a release: what the index published, from which commit, and how each input became known."""
+    """One ``recipe.toml`` of a release: what was published, from which commit, and how each input became known."""
 
     format: Literal["rebuilder/recipe/v3"]
     source: PackageSource

@@ -41,7 +41,7 @@ class Release(Value):
     #: The index's answer, byte for byte: the only evidence there is for these digests.
     answer: FileDigest
     #: npm: ``gitHead``, ``_npmVersion``, ``_nodeVersion``, ``repository``, ``directory``, where the index says them.
-    facts: dict[str, str] = {}
+    facts: dict[str, str] = Field(default_factory=dict)
 
 
 class Tag(Value):

@@ -18,21 +18,32 @@ if TYPE_CHECKING:
     from rebuilder.endorse.debian import DebianEndorser
     from rebuilder.explain.diffoscope import ContainerDiffer
     from rebuilder.explaining import StoredExplainer
+    from rebuilder.fetch.host_clients import HostClients
     from rebuilder.fetch.http import MirrorFetcher
     from rebuilder.lock import ToolchainLock
-    from rebuilder.model import Limits, RootImage
-    from rebuilder.ports import Resolution
+    from rebuilder.model import Limits, RootImage, SignedIndex
+    from rebuilder.ports import Ecosystem, Fetcher, Resolution, Toolchains
     from rebuilder.resolve.debian import Debian
     from rebuilder.resolve.debian_suites import DebianSettings
-    from rebuilder.resolve.projects import Projects
     from rebuilder.sandbox.docker import DockerEngine
     from rebuilder.sign.file import FileSigner
     from rebuilder.store.blobs import BlobStore
     from rebuilder.toolchain.languages import LanguagePackages
     from rebuilder.toolchain.locks import DebianToolchains
+    from rebuilder.toolchain.releases import IndexReleases
 
 DIFFOSCOPE_SUITE = "trixie"
 MAX_BUILDINFO_BYTES = 16 * 1024**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Special:
+    """What of the pipeline's world is another one where the target is no Debian package."""
+
+    ecosystem: Ecosystem
+    toolchains: Toolchains
+    #: ``None``: mirrors.
+    fetcher: Fetcher | None = None
 
 
 class SystemClock:
@@ -56,11 +67,11 @@ class Workshop:
     engine: DockerEngine
     ecosystem: Debian
     toolchains: DebianToolchains
+    #: Nothing but what is stored is used.
+    offline: bool = False
 
-    def ports(self, signing: Signing | None, projects: Projects | None = None, *, relock: bool = False) -> Ports:
-        """The ports of ``verify``: of a Debian package, or with ``projects`` of any other project. ``relock``: its
-        toolchain is solved anew."""
-        from rebuilder import project_inputs
+    def ports(self, signing: Signing | None, special: Special | None = None) -> Ports:
+        """The ports of ``verify``: of a Debian package, or of what ``special`` is for."""
         from rebuilder.explain.sideways import blocks
         from rebuilder.log.lines import LineLog
         from rebuilder.report.reporter import PageReporter
@@ -69,11 +80,11 @@ class Workshop:
         from rebuilder.store.runs import RunStore, new_run_id
 
         return Ports(
-            ecosystem=projects or self.ecosystem,
-            fetcher=self.fetcher,
+            ecosystem=special.ecosystem if special else self.ecosystem,
+            fetcher=special.fetcher if special and special.fetcher else self.fetcher,
             blobs=self.blobs,
             members=MemberIndex(self.config.state, self.blobs),
-            toolchains=project_inputs.toolchains(self, fresh=relock) if projects else self.toolchains,
+            toolchains=special.toolchains if special else self.toolchains,
             builder=ContainerBuilder(self.engine, self.blobs, self.progress, self.clock),
             explainer=self.explainer(),
             signing=signing,
@@ -100,8 +111,13 @@ class Workshop:
 
     def solve(self, recipe: Path, *, want: tuple[str, ...], buildinfo: Path | None) -> ToolchainLock:
         """A new lock for a recipe, from today's indexes. Raises as ``Toolchains.solve``."""
-        from rebuilder import project_inputs
+        from rebuilder import package_inputs, project_inputs
 
+        if package_inputs.is_package_recipe(recipe):
+            if want or buildinfo:
+                msg = "expected --with and --buildinfo only for a Debian package, found one for a package of an index"
+                raise UsageError(msg, hint="name versions in `wheels` of the recipe's [toolchain]: name==version")
+            return package_inputs.solve(self, recipe)
         if project_inputs.is_project_recipe(recipe):
             return project_inputs.solve(self, recipe, given=bool(want or buildinfo))
         resolution = self.ecosystem.resolve(str(recipe))
@@ -171,7 +187,9 @@ class Workshop:
             return new_run_id(self.clock.now())
 
         def solve(suite: str, relations: tuple[str, ...]) -> ToolchainLock:
-            return self.toolchains.solve_tool(suite, self.ecosystem.suite_indexes(suite), relations)
+            return self.toolchains.solve_tool(
+                suite, self.ecosystem.suite_indexes(suite), relations, self.seed_indexes
+            )
 
         builder = ContainerBuilder(self.engine, self.blobs, self.progress, self.clock)
         languages = self.languages()
@@ -192,18 +210,47 @@ class Workshop:
             new_run_id=run_id,
         )
 
+    def seed_indexes(self) -> tuple[SignedIndex, ...]:
+        """Today's indexes of the suite that the container is of in which toolchains are made."""
+        from rebuilder.toolchain import seed
+
+        return self.ecosystem.suite_indexes(seed.recipe().suite)
+
     def languages(self) -> LanguagePackages:
         """Packages of Python's and npm's indexes, as the host's own clients are configured."""
-        import os
-
-        from rebuilder.fetch.host_clients import Chosen, HostClients
         from rebuilder.toolchain.languages import LanguagePackages
         from rebuilder.toolchain.languages_memory import RememberedPackages
 
-        named = self.config.indexes
         memory = RememberedPackages(self.config.state / "languages", self.clock)
-        clients = HostClients(Chosen(pypi=named.pypi, npm=named.npm, ca=named.ca), os.environ)
-        return LanguagePackages(self.engine, self.blobs, self.progress, clients, memory)
+        return LanguagePackages(self.engine, self.blobs, self.progress, self.host_clients(), memory)
+
+    def host_clients(self) -> HostClients:
+        """The host's own pip and npm, as they are configured; each is asked when first needed."""
+        import os
+
+        from rebuilder.fetch.host_clients import Chosen, HostClients
+
+        named = self.config.indexes
+        return HostClients(Chosen(pypi=named.pypi, npm=named.npm, ca=named.ca), os.environ)
+
+    def indexes(self) -> IndexReleases:
+        """What indexes of languages say of releases, asked by the clients of a root filesystem."""
+        from rebuilder.package_inputs import clients
+        from rebuilder.store.runs import new_run_id
+        from rebuilder.toolchain.releases import IndexReleases
+        from rebuilder.toolchain.releases_asking import IndexTools
+        from rebuilder.toolchain.releases_memory import RememberedReleases
+
+        tools = IndexTools(
+            engine=self.engine,
+            blobs=self.blobs,
+            progress=self.progress,
+            clients=self.host_clients(),
+            root=clients(self),
+            new_run_id=lambda: new_run_id(self.clock.now()),
+        )
+        memory = RememberedReleases(self.config.state / "releases", self.clock)
+        return IndexReleases(tools, memory, offline=self.offline)
 
     def explainer(self) -> StoredExplainer:
         """Every difference between two blobs, and why."""
@@ -260,6 +307,7 @@ def workshop(config: Config, progress: Progress, *, offline: bool = False) -> Wo
         engine=engine,
         ecosystem=Debian(fetcher, blobs, endorser, clock, progress, settings(config)),
         toolchains=DebianToolchains(engine, fetcher, blobs, progress, config.state, endorser=endorser),
+        offline=offline,
     )
 
 

@@ -22,6 +22,7 @@ git|test|clones into which tests run the tool|command -v git
 openssl|run|checks our signatures with other people's code|command -v openssl
 gpgv|test|checks publishers' signatures a second time|command -v gpgv
 gnupg|test|signs the local archive that tests serve|command -v gpg
+openssh-client|test|signs commits as ssh-keygen does, for tests to hold ours against|command -v ssh-keygen
 dpkg-dev|test|makes the packages of that archive|command -v dpkg-scanpackages
 mmdebstrap|test|makes the base of the image, and the base line of the benchmarks|command -v mmdebstrap
 uidmap|test|lets mmdebstrap work for a user who is not root|is_root || command -v newuidmap

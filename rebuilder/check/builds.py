@@ -21,12 +21,16 @@ _COMPILERS = (
     *("x86_64-linux-gnu-gcc", "x86_64-linux-gnu-g++", "x86_64-linux-gnu-gfortran"),
 )
 _FAKETIME = "/usr/$LIB/faketime/libfaketime.so.1"
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ROOT_USER, _ROOT_GROUP = "root:x:0:0:root:/root:/bin/sh\n", "root:x:0:\n"
 #: Puts a process into a umask without a shell, whose own variables would show in the build.
 _UMASK = "umask oct shift; exec { $ARGV[0] } @ARGV or die qq{could not run $ARGV[0]: $!\\n}"
 #: An argument that only the probe's step has.
 PROBE_MARK = "rebuilder-probe/1"
 _CACHE = "npm-cache.tar"
+_NODE, _NPM = "node.tgz", "npm.tgz"
+#: Where the build finds the scalars of `resolve/replays.py`.
+REPLAY = "replay.json"
 #: Of `npm ci --offline`: a name that no resolver answers (RFC 2606). The cache that
 #: `toolchain/languages_npm_index.py` makes answers for it.
 OFFLINE_REGISTRY = "https://registry.invalid/"
@@ -47,6 +51,11 @@ class Materials:
     history: FileDigest | None = None
     wheels: tuple[FileDigest, ...] = ()
     npm_cache: FileDigest | None = None
+    #: Node and npm as packages of their own index, where the suite's are not wanted.
+    node: FileDigest | None = None
+    npm_client: FileDigest | None = None
+    #: What `resolve/replays.py` read off published archives.
+    replay: FileDigest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,27 +75,27 @@ class Circumstances:
     limits: Limits
     #: A fix that is tried: variables on top of all others, words for every call of a compiler.
     fix: Trial = field(default_factory=Trial)
+    #: Words before each of the project's own commands: ``env`` and what only they are to see.
+    before: tuple[str, ...] = ()
 
 
 def build_plan(around: Circumstances, setting: Setting, materials: Materials, probe: Probe) -> BuildPlan:
     """The plan. Its steps are the same in every build; only values of the setting differ."""
     project = around.project
     prepared = (_unpack(setting), *_languages(project, materials, setting))
-    own = (
-        Step(argv=_filled(step.argv, setting), cwd=_put(step.cwd, setting), label=step.label) for step in project.steps
-    )
+    own = (_own(step, around, setting) for step in project.steps)
     return BuildPlan(
         build="generic",
         inputs=_inputs(materials),
         input_dir=INPUT_FOLDER,
-        steps=tuple(_wrapped(step, setting) for step in (*prepared, *_probe(project, setting, probe), *own)),
+        steps=tuple(wrapped(step, setting) for step in (*prepared, *_probe(project, setting, probe), *own)),
         environment=environment(around, setting),
         outputs=project.outputs,
         output_dir=OUT_FOLDER,
         unpack_steps=1,
         hostname=setting.hostname,
         domainname=setting.domainname,
-        user=f"{setting.uid}:{setting.uid}",
+        user=f"{setting.uid}:{group_id(setting)}",
         cpuset=setting.cpuset,
         files=(*root_files(setting), *_compilers(around.fix, setting)),
         limits=around.limits,
@@ -100,7 +109,7 @@ def environment(around: Circumstances, setting: Setting) -> dict[str, str]:
         "LANG": setting.locale,
         "LC_ALL": setting.locale,
         "LOGNAME": setting.user,
-        "PATH": ":".join(filter(None, (_PATH, setting.exec_folder))),
+        "PATH": ":".join(filter(None, (SYSTEM_PATH, setting.exec_folder))),
         "PERL_HASH_SEED": str(setting.hash_seed),
         "PERL_PERTURB_KEYS": "0",
         "PYTHONHASHSEED": str(setting.hash_seed),
@@ -130,16 +139,24 @@ def _optional(setting: Setting) -> dict[str, str]:
         # Times of files stay what they are: a build that compares them must not see the future.
         found |= {"LD_PRELOAD": _FAKETIME, "FAKETIME": f"+{setting.days_ahead}d", "NO_FAKE_STAT": "1"}
         found["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
+    elif setting.clock is not None:
+        # As seconds, so that no TZ of the build has a say in it. A time without an @ stands still.
+        found |= {"LD_PRELOAD": _FAKETIME, "FAKETIME": str(setting.clock), "FAKETIME_FMT": "%s"}
+        found |= {"NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     return found
 
 
 def root_files(setting: Setting) -> tuple[RootFile, ...]:
     """The user's entry in `/etc/passwd` and `/etc/group`, and bash as `/bin/sh` where that is varied."""
     user, number = setting.user, setting.uid
-    account = f"{user}:x:{number}:{number}:{user}:{setting.home}:/bin/sh\n"
+    account = f"{user}:x:{number}:{group_id(setting)}:{user}:{setting.home}:/bin/sh\n"
+    group = f"{setting.group or user}:x:{group_id(setting)}:\n"
+    # A group that is named may have the number of one that the toolchain knows by another name (20 is `staff` on one
+    # system, `dialout` on the other), and the first entry counts.
+    append = not setting.group
     files = (
-        RootFile(path="/etc/passwd", content=account, append=True),
-        RootFile(path="/etc/group", content=f"{user}:x:{number}:\n", append=True),
+        RootFile(path="/etc/passwd", content=account + ("" if append else _ROOT_USER), append=append),
+        RootFile(path="/etc/group", content=group + ("" if append else _ROOT_GROUP), append=append),
     )
     return (*files, RootFile(path="/usr/bin/sh", link="bash")) if setting.bash else files
 
@@ -159,8 +176,14 @@ def _inputs(materials: Materials) -> tuple[FileDigest, ...]:
     found = [materials.tree.model_copy(update={"name": "source.tar"})]
     if materials.history:
         found.append(materials.history.model_copy(update={"name": "history.bundle"}))
-    if materials.npm_cache:
-        found.append(materials.npm_cache.model_copy(update={"name": _CACHE}))
+    for file, name in (
+        (materials.npm_cache, _CACHE),
+        (materials.node, _NODE),
+        (materials.npm_client, _NPM),
+        (materials.replay, REPLAY),
+    ):
+        if file:
+            found.append(file.model_copy(update={"name": name}))
     return (*found, *materials.wheels)
 
 
@@ -185,14 +208,36 @@ def _languages(project: Project, materials: Materials, setting: Setting) -> tupl
         files = (f"{INPUT_FOLDER}/{wheel.name}" for wheel in materials.wheels)
         # Not in the tree: a file of it that is called pip.py would be run.
         steps.append(Step(argv=(*pip, *offline, *files), cwd=setting.tmpdir, label="packages of Python"))
+    steps += _node(materials, setting)
     if materials.npm_cache:
         cache = f"{setting.home}/.npm"
         steps.append(Step(argv=("tar", "-x", "-f", f"{INPUT_FOLDER}/{_CACHE}"), cwd=cache, label="cache of npm"))
         # The cache was made for a registry that is nowhere, for locks that name no address of a package.
         where = (f"--cache={cache}", f"--registry={OFFLINE_REGISTRY}")
-        install = ("npm", "ci", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", *where)
+        npm = _npm(materials, setting)
+        install = (*npm, "ci", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", *where)
         steps.append(Step(argv=install, cwd=setting.tree, label="packages of npm"))
     return tuple(steps)
+
+
+def _node(materials: Materials, setting: Setting) -> list[Step]:
+    """Node and npm, unpacked; `npm` is a command beside `node`, for scripts of packages that call it."""
+    tools, steps = tools_folder(setting), []
+    for file, name, folder in ((materials.node, _NODE, "node"), (materials.npm_client, _NPM, "npm")):
+        if file:
+            argv = ("tar", "-x", "--strip-components=1", "-f", f"{INPUT_FOLDER}/{name}")
+            steps.append(Step(argv=argv, cwd=f"{tools}/{folder}", label=f"unpack {folder}"))
+    if materials.npm_client:
+        link = ("ln", "-s", f"{tools}/npm/bin/npm-cli.js", "npm")
+        steps.append(Step(argv=link, cwd=f"{tools}/node/bin", label="npm as a command"))
+    return steps
+
+
+def _npm(materials: Materials, setting: Setting) -> tuple[str, ...]:
+    """The words by which npm is called."""
+    tools = tools_folder(setting)
+    path = ("env", f"PATH={tools}/node/bin:{SYSTEM_PATH}") if materials.node or materials.npm_client else ()
+    return (*path, "node", f"{tools}/npm/bin/npm-cli.js") if materials.npm_client else (*path, "npm")
 
 
 def _probe(project: Project, setting: Setting, probe: Probe) -> tuple[Step, ...]:
@@ -203,7 +248,14 @@ def _probe(project: Project, setting: Setting, probe: Probe) -> tuple[Step, ...]
     return (Step(argv=argv, cwd=setting.tree, label="what this build can see of what is varied"),)
 
 
-def _wrapped(step: Step, setting: Setting) -> Step:
+def _own(step: Step, around: Circumstances, setting: Setting) -> Step:
+    argv = _filled(step.argv, setting)
+    label = step.label or (_brief(argv) if around.before else "")
+    return Step(argv=(*_filled(around.before, setting), *argv), cwd=_put(step.cwd, setting), label=label)
+
+
+def wrapped(step: Step, setting: Setting) -> Step:
+    """A step in the umask and under the kernel of the setting."""
     kernel = ("setarch", "--uname-2.6") if setting.old_kernel else ()
     argv = ("/usr/bin/perl", "-e", _UMASK, setting.umask, *kernel, *step.argv)
     return Step(argv=argv, cwd=step.cwd, label=step.label or _brief(step.argv))
@@ -212,6 +264,11 @@ def _wrapped(step: Step, setting: Setting) -> Step:
 def _brief(argv: tuple[str, ...]) -> str:
     """The command without the text of a script in it."""
     return " ".join(word for word in argv if "\n" not in word)
+
+
+def group_id(setting: Setting) -> int:
+    """The number of the build's group."""
+    return setting.uid if setting.gid is None else setting.gid
 
 
 def tools_folder(setting: Setting) -> str:
@@ -235,5 +292,5 @@ def hooks_plan(around: Circumstances, setting: Setting, materials: Materials, sc
     plan = build_plan(around, setting, materials, Probe())
     steps = plan.steps[: len(plan.steps) - len(around.project.steps)]
     argv = (f"{tools_folder(setting)}/bin/python", "-P", "-c", script, f"{OUT_FOLDER}/{REQUIRES}")
-    ask = _wrapped(Step(argv=argv, cwd=setting.tree), setting)
+    ask = wrapped(Step(argv=argv, cwd=setting.tree), setting)
     return plan.model_copy(update={"steps": (*steps, ask), "outputs": (REQUIRES,)})

@@ -64,6 +64,11 @@ class Setting:
     times: int | None
     tmpdir: str
     hash_seed: int
+    #: Set by recipes of packages, never varied. The group is the user's own unless it is named.
+    gid: int | None = None
+    group: str = ""
+    #: Seconds since 1970 at which every clock stands; ``None``: it runs.
+    clock: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

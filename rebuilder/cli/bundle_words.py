@@ -94,7 +94,7 @@ def _qualifiers(one: Stated) -> list[str]:
     claim, found = one.claim, []
     if claim.level == LEVEL_RECOVERED:
         found.append("an input was recovered from the published file or inferred, so this is a lower level")
-    if claim.source_kind in {"release-tarball", "local-tree"}:
+    if claim.source_kind in {"release-tarball", "local-tree", "sdist"}:
         found.append(f"the source is a {claim.source_kind}, not a commit or a signed source package")
     if claim.endorsement != "valid":
         found.append(f"the publisher's signature on the file is {claim.endorsement}")

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from rebuilder.cli import targets
 from rebuilder.config import load_config
 from rebuilder.errors import RebuilderError, UsageError
 
 if TYPE_CHECKING:
     from rebuilder.model import Record
-    from rebuilder.ports import Resolution
-    from rebuilder.resolve.projects import Projects
-    from rebuilder.wiring import Workshop
 
-DEFAULT_SUITE = "trixie"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """What is to be verified."""
-
-    target: str
-    source: Path | None
-    artifacts: tuple[Path, ...]
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[TARGET]")
-@click.option("--source", type=click.Path(exists=True, path_type=Path),
-              help="A project, a Debian source tree or a .dsc at hand, in place of TARGET; or the clone that has the "
-                   "commit of a recipe.")
+@click.option("--source", default="", metavar="PLACE",
+              help="With a package of an index: its repository (a folder, a bundle, a URL) or an archive. With a "
+                   "recipe: a clone that has its commit. Without TARGET: a project, a Debian source tree or a .dsc.")
 @click.option("--artifact", "artifacts", type=_FILE, multiple=True,
               help="With --source: a file it should give; more may follow (dist/*).")
-@click.option("--suite", help="With --source: where the toolchain comes from.  [default: " + DEFAULT_SUITE + "]")
+@click.option("--commit", default="", metavar="COMMIT", help="Build this commit or tag, not the one that is inferred.")
+@click.option("--from-sdist", is_flag=True, help="Build from the release's own sdist: the page says it is no commit.")
+@click.option("--search", "budget", type=click.IntRange(1, 50), metavar="N",
+              help="Where it differs, try again with what the difference says: at most N rebuilds.")
+@click.option("--signature", "signatures", type=_FILE, multiple=True,
+              help="A signature or a signed list of checksums of the files, judged by --anchor.")
+@click.option("--anchor", default="", metavar="NAME", help="The anchor of the trust store that has to have signed.")
+@click.option("--suite", default="", help="With --source: where the toolchain comes from.  [default: "
+              + targets.DEFAULT_SUITE + "]")
 @click.option("--buildinfo", type=_FILE, help="The publisher's .buildinfo: its toolchain, path and environment.")
 @click.option("--pack", type=_FILE, help="A toolchain made by `lock --pack`, for when mirrors have dropped it.")
 @click.option("--relock", is_flag=True, help="Set the recorded toolchain aside and solve a new one. The page says so.")
@@ -48,7 +42,7 @@ class _Asked:
 @click.option("--no-sign", is_flag=True, help="Sign nothing: for a look before keys exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record (run.json) on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress; one line with the verdict.")
-def verify(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, ...], **options: object) -> None:
+def verify(words: tuple[str, ...], source: str, artifacts: tuple[Path, ...], **options: object) -> None:
     """Rebuild TARGET in a sealed container, compare every byte, sign what came out.
 
     TARGET is a package URL, whose newest version is taken unless it names one, or the path of a
@@ -58,47 +52,56 @@ def verify(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, .
     \b
     Examples:
       rebuilder verify 'pkg:deb/debian/less?distro=trixie'
+      rebuilder verify pkg:pypi/iniconfig@2.0.0
+      rebuilder verify pkg:pypi/iniconfig@2.0.0 --source ~/src/iniconfig --search 8
+      rebuilder verify 'pkg:pypi/iniconfig@2.0.0?file_name=iniconfig-2.0.0.tar.gz'
+      rebuilder verify pkg:npm/is-number@7.0.0
       rebuilder verify recipes/deb/debian/less/668-1/recipe.toml
       rebuilder verify --source less-668/ --artifact less_668-1_amd64.deb
       rebuilder verify --source . --artifact dist/*
       rebuilder verify recipes/pypi/demo/1.0/recipe.toml --source .
 
-    A folder in a Git repository stands for the commit that is checked out: what is not committed is not built.
+    A folder in a Git repository stands for the commit that is checked out, or with a package of an index for the one
+    that its version names: what is not committed is not built.
 
-    The exit code is the verdict's: 0 reproduced, anything else not; `rebuilder --help` lists them.
+    With --search, each rebuild changes what the difference points at among a closed list of inputs, never the source;
+    a run follows for the recipe that gave most, or for each file where no recipe gave them all.
+
+    The exit code is the verdict's, the worst of several: 0 reproduced, anything else not; `rebuilder --help` lists
+    them.
     """
     from rebuilder.cli import nobody_reads
     from rebuilder.cli.progress import shown
     from rebuilder.cli.publish import renew_index
+    from rebuilder.model import worst
     from rebuilder.ports import Options
-    from rebuilder.project_inputs import projects
     from rebuilder.store.durable import in_use
     from rebuilder.store.publish import Site
     from rebuilder.wiring import unlocked_signer, workshop
 
     target, artifacts = _words(words, source, artifacts)
-    _check_usage(target, source, artifacts, options)
-    project = _is_project(target, source, artifacts, options)
+    said = _said(target, source, artifacts, options)
+    kind = _check_usage(said, options)
     config = load_config()
     quiet = bool(options["quiet"]) or bool(options["as_json"])
     # Before anything moves on the screen: it may have to ask for a passphrase.
     signing = None if options["no_sign"] else unlocked_signer(config, ask_passphrase)
     with in_use(config.state), shown(quiet=quiet) as progress:
         shop = workshop(config, progress, offline=bool(options["offline"]))
-        own = projects(shop) if project else None
-        ports = shop.ports(signing, own, relock=bool(options["relock"]))
+        own = targets.bench(shop, kind)
+        ports = shop.ports(signing, own.special(fresh=bool(options["relock"])))
         shop.engine.version()
         shop.sweep()
-        asked = _Asked(target=target, source=source, artifacts=artifacts)
-        resolve = _resolver(shop, own, asked, options)
+        pack = options["pack"]
+        resolve = targets.resolver(own, said, pack if isinstance(pack, Path) else None)
+        wishes = Options(keep=bool(options["keep"]), relock=bool(options["relock"]), sign=not options["no_sign"])
         from rebuilder.pipeline import verify as run
 
-        record = run(
-            target or str(source),
-            resolve,
-            ports,
-            Options(keep=bool(options["keep"]), relock=bool(options["relock"]), sign=not options["no_sign"]),
-        )
+        resolvers = {target or source: resolve}
+        budget = options["budget"]
+        if isinstance(budget, int):
+            resolvers = targets.searched(own, said, ports, budget) or resolvers
+        records = tuple(run(name, resolved, ports, wishes) for name, resolved in resolvers.items())
         site = Site(config.state)
         try:
             renew_index(site)
@@ -107,45 +110,47 @@ def verify(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, .
         finally:
             site.close()
     try:
-        _say(record, config.state / "runs" / record.run_id, options)
-    except BrokenPipeError:  # the run stands, and so does its exit code
+        for record in records:
+            _say(record, config.state / "runs" / record.run_id, options)
+    except BrokenPipeError:  # the runs stand, and so does the exit code
         nobody_reads()
-    sys.exit(record.verdict.exit_code)
+    sys.exit(worst(tuple(record.verdict for record in records)).exit_code)
 
 
-def _check_usage(target: str, source: Path | None, artifacts: tuple[Path, ...], options: dict[str, object]) -> None:
-    """``UsageError`` for what can be seen to be wrong before anything is asked, opened or started."""
-    recipe = target.endswith(".toml")
-    if bool(target) == bool(source) and not recipe:
-        msg = "expected either a TARGET or --source with --artifact, found " + ("both" if target else "neither")
-        raise UsageError(msg, hint="for example: rebuilder verify 'pkg:deb/debian/less?distro=trixie'")
-    if bool(source) != bool(artifacts) and not recipe:
-        msg = f"expected --source and --artifact together, found only {'--source' if source else '--artifact'}"
-        raise UsageError(msg, hint="for example: rebuilder verify --source DIR --artifact FILE")
-    if target and options["suite"]:
-        msg = f"expected --suite only with --source, found it with {target!r}"
-        raise UsageError(msg, hint="a purl names its suite itself (?distro=...), a recipe in its table [toolchain]")
+def _said(target: str, source: str, artifacts: tuple[Path, ...], options: dict[str, object]) -> targets.Said:
+    buildinfo, signatures = options["buildinfo"], options["signatures"]
+    return targets.Said(
+        target=target,
+        source=source,
+        artifacts=artifacts,
+        suite=str(options["suite"]),
+        buildinfo=buildinfo if isinstance(buildinfo, Path) else None,
+        commit=str(options["commit"]),
+        from_sdist=bool(options["from_sdist"]),
+        signatures=signatures if isinstance(signatures, tuple) else (),
+        anchor=str(options["anchor"]),
+    )
+
+
+def _check_usage(said: targets.Said, options: dict[str, object]) -> targets.Kind:
+    """Which kind of target it is. ``UsageError`` for what can be seen to be wrong before anything is asked, opened or
+    started."""
+    targets.check(said)
     toolchains = [f"--{name}" for name in ("buildinfo", "pack", "relock") if options[name]]
     if len(toolchains) > 1:
         msg = f"expected at most one word on the toolchain, found {' and '.join(toolchains)}"
         raise UsageError(msg, hint="leave out all but one: each of them says which packages to build with")
-    if target and not target.startswith("pkg:"):
-        _check_path(Path(target))
+    others = [f"--{name}" for name in ("pack", "relock", "keep") if options[name]]
+    if options["budget"] and others:
+        msg = f"expected --search without {others[0]}, which says of one build what a search tries out in many"
+        raise UsageError(msg, hint="search first; the run's folder holds the recipe and the lock that came out")
+    if options["budget"] and not targets.is_index_purl(said.target):
+        msg = f"expected --search with a package of an index, found it with {said.target or said.source!r}"
+        raise UsageError(msg, hint="for a Debian package: rebuilder explain RUN --confirm")
+    return targets.kind_of(said)
 
 
-def _check_path(path: Path) -> None:
-    if path.is_dir():
-        msg = f"expected a package URL or the path of a recipe, found the folder {str(path)!r}"
-        inside = path / "recipe.toml"
-        other = "for a project or a source tree: rebuilder verify --source DIR --artifact FILE"
-        raise UsageError(msg, hint=f"rebuilder verify {inside}" if inside.is_file() else other)
-    if not path.exists():
-        msg = f"expected a package URL or the path of a recipe, found {str(path)!r}, which is neither"
-        hint = f"a Debian package is named so: rebuilder verify 'pkg:deb/debian/{path.name}?distro=trixie'"
-        raise UsageError(msg, hint=hint)
-
-
-def _words(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
+def _words(words: tuple[str, ...], source: str, artifacts: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
     """The target, and all artifacts: a shell makes several words of `--artifact dist/*`. ``UsageError`` for a word
     too many, and for a file that is not there."""
     first = words[0] if words else ""
@@ -161,55 +166,6 @@ def _words(words: tuple[str, ...], source: Path | None, artifacts: tuple[Path, .
         msg = f"expected files after --artifact, found {missing[0]!r}, which is none"
         raise UsageError(msg)
     return target, (*artifacts, *map(Path, others))
-
-
-def _is_project(
-    target: str, source: Path | None, artifacts: tuple[Path, ...], options: dict[str, object]
-) -> bool:
-    """Whether it is a project that is no Debian package. ``UsageError`` for options that only the other can have."""
-    from rebuilder.project_inputs import is_project_recipe
-
-    if target:
-        project = not target.startswith("pkg:") and is_project_recipe(Path(target))
-        if not project and (source or artifacts):
-            msg = f"expected --source and --artifact with the recipe of a project, found them with {target!r}"
-            raise UsageError(msg, hint="everything that the recipe of a Debian package needs is fetched by digest")
-    elif source is not None and not source.is_dir() and not source.name.endswith(".dsc"):
-        msg = f"expected --source to be the folder of a project, a Debian source tree or a .dsc, found {str(source)!r}"
-        raise UsageError(msg, hint="unpack an archive first, and name its folder")
-    else:
-        project = source is not None and source.is_dir() and not (source / "debian" / "changelog").is_file()
-    if project and options["buildinfo"]:
-        msg = "expected --buildinfo only for a Debian package, found it for a project"
-        raise UsageError(msg, hint="a recipe and its lock say what a project is built with: check DIR --write-recipe")
-    return project
-
-
-def _resolver(
-    shop: Workshop, own: Projects | None, asked: _Asked, options: dict[str, object]
-) -> Callable[[], Resolution]:
-    """What the pipeline calls first: the target resolved, with a given `.buildinfo` or pack taken into account."""
-
-    def resolve() -> Resolution:
-        pack = options["pack"]
-        # First, for it also holds the signed indexes that a recipe pins.
-        packed = shop.unpack(pack) if isinstance(pack, Path) else None
-        suite = str(options["suite"] or "")
-        if own is not None and asked.target:
-            resolution = own.resolve(asked.target, source=asked.source, artifacts=asked.artifacts)
-        elif own is not None and asked.source is not None:
-            resolution = own.local(asked.source, asked.artifacts, suite)
-        elif asked.source is not None:
-            resolution = shop.ecosystem.local(asked.source, asked.artifacts, suite or DEFAULT_SUITE)
-        else:
-            resolution = shop.ecosystem.resolve(asked.target)
-        if packed is not None:
-            resolution = shop.with_lock(resolution, packed)
-        if isinstance(buildinfo := options["buildinfo"], Path):
-            resolution = shop.with_buildinfo(resolution, buildinfo)
-        return resolution
-
-    return resolve
 
 
 def _say(record: Record, folder: Path, options: dict[str, object]) -> None:

@@ -10,13 +10,13 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebuilder.errors import TooLargeError, UsageError
-from rebuilder.fetch.git_command import Checkout, Git, checkout, shown
+from rebuilder.fetch.git_command import Checkout, Git, bare_config, checkout, shown
 from rebuilder.fetch.snapshot import Part, Seen, differing, members, work_files
 from rebuilder.treetar import OPEN, listed_tar, newest_time, packed, tree_tar
 
@@ -71,12 +71,15 @@ class Repository:
         ``UsageError`` if there is no such commit, it has nothing here, it holds what can't be built from (links
         that lead out, names that no checkout could have), or a submodule is not checked out.
         """
-        part = self._part(commit)
-        epoch = self._time(part.commit)
-        seen = Seen()
-        of = f"commit {part.commit}"
-        tree = _put(blobs, packed(members(part, epoch, seen), TOP, epoch, modes=OPEN, of=of), of)
+        part, seen = self._part(commit), Seen()
+        tree, epoch = self._committed(part, seen, blobs)
         return self._exported(tree, epoch, part, seen)
+
+    def committed(self, blobs: Blobs, *, commit: str, submodules: bool) -> tuple[FileDigest, Seen]:
+        """The tree of ``export`` alone, without a look at the work tree, and what was met. Raises as it does."""
+        part, seen = replace(self._part(commit), submodules=submodules), Seen()
+        tree, _ = self._committed(part, seen, blobs)
+        return tree, seen
 
     def worktree(self, blobs: Blobs) -> Exported:
         """The files as they lie there that Git follows or does not ignore, each with the time of the commit that is
@@ -113,10 +116,16 @@ class Repository:
         (folder / "refs").mkdir()
         (folder / "objects" / "info" / "alternates").write_bytes(os.fsencode(objects.absolute()) + b"\n")
         (folder / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
+        (folder / "config").write_text(bare_config(commit), encoding="ascii")
         lines = [*tags.splitlines(), f"{commit} refs/heads/main".encode()]
         names = sorted(lines, key=lambda line: line.partition(b" ")[2])
         (folder / "packed-refs").write_bytes(b"".join(line + b"\n" for line in names))
         return Git(folder, folder)
+
+    def _committed(self, part: Part, seen: Seen, blobs: Blobs) -> tuple[FileDigest, int]:
+        epoch = self._time(part.commit)
+        of = f"commit {part.commit}"
+        return _put(blobs, packed(members(part, epoch, seen), TOP, epoch, modes=OPEN, of=of), of), epoch
 
     def _part(self, name: str) -> Part:
         commit = self._commit(name)

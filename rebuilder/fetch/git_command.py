@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from rebuilder.errors import InfrastructureError, RebuilderError, UsageError
+from rebuilder.fetch.git_objects import SHA256_DIGITS, WHOLE, EndedError, Objects
 from rebuilder.treetar import PATH_LIMIT, read_file
 
 #: Of what should be a line or a few.
@@ -30,7 +31,6 @@ ANSWER_LIMIT = 64 * 1024**2
 SECONDS = 3600.0
 _CHUNK = 1024**2
 _SAID_LIMIT = 64 * 1024
-_WHOLE = "`git fsck` says whether the repository is whole; one cloned in part (--filter) lacks files"
 _OPTIONS = (
     "--no-pager",
     "--no-optional-locks",
@@ -39,6 +39,8 @@ _OPTIONS = (
     *("-c", "core.fsmonitor=false"),
     *("-c", "core.untrackedCache=false"),
     *("-c", "protocol.allow=never"),
+    # A file beside the objects that says who is whose parent, and nobody vouches for it.
+    *("-c", "core.commitGraph=false"),
 )
 _ENVIRONMENT = {
     "LC_ALL": "C",
@@ -49,9 +51,16 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
+    # Another file that gives commits other parents.
+    "GIT_GRAFT_FILE": "/dev/null",
     # No protocol has this name. Unlike `protocol.allow`, nothing in the repository's configuration outweighs it.
     "GIT_ALLOW_PROTOCOL": "none",
 }
+
+
+def closed_environment() -> dict[str, str]:
+    """All that Git may know of where it runs, besides PATH and the repository: of no configuration but its own."""
+    return dict(_ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -167,56 +176,16 @@ def checkout(folder: Path) -> Checkout | None:
     return Checkout(folder, Git(place.resolve(), folder))
 
 
+def bare_config(like: str) -> str:
+    """The configuration of a repository without a work tree, which has ids like ``like``."""
+    if len(like) == SHA256_DIGITS:
+        return "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
+    return "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
+
+
 def shown(path: str) -> str:
     """A path as text that any record can hold: bytes that are no UTF-8 are spelt out."""
     return os.fsencode(path).decode(errors="backslashreplace")
-
-
-class Objects:
-    """`git cat-file --batch`: it answers one question after the other."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._questions = cast("IO[bytes]", process.stdin)
-        self._answers = cast("IO[bytes]", process.stdout)
-
-    def open(self, object_id: str, name: str) -> tuple[int, Iterator[bytes]]:
-        """Size and bytes of a blob, which is ``name`` in messages. The bytes have to be read to their end before the
-        next is opened. ``UsageError`` if the repository lacks it."""
-        try:
-            self._questions.write(object_id.encode() + b"\n")
-            self._questions.flush()
-        except BrokenPipeError:
-            raise _EndedError from None
-        words = self._answers.readline(256).split()
-        if not words:
-            raise _EndedError
-        if len(words) != 3 or words[1] != b"blob":
-            found = b" ".join(words[1:]).decode(errors="replace")
-            msg = f"{name}: expected a file in the repository, found: {found}"
-            raise UsageError(msg, hint=_WHOLE)
-        return int(words[2]), self._content(int(words[2]))
-
-    def read(self, object_id: str, name: str, limit: int) -> bytes:
-        """A small blob, whole. ``UsageError`` for one of more than ``limit`` bytes. Raises as ``open``."""
-        size, content = self.open(object_id, name)
-        if size > limit:
-            msg = f"{name}: expected at most {limit} bytes, found {size}"
-            raise UsageError(msg)
-        return b"".join(content)
-
-    def _content(self, size: int) -> Iterator[bytes]:
-        left = size
-        while left:
-            chunk = self._answers.read(min(_CHUNK, left))
-            if not chunk:
-                raise _EndedError
-            left -= len(chunk)
-            yield chunk
-        self._answers.read(1)
-
-
-class _EndedError(Exception):
-    """The process ended before it had answered: its status and its own words say why."""
 
 
 @contextmanager
@@ -228,7 +197,7 @@ def _watched(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         try:
             yield
-        except _EndedError:
+        except EndedError:
             process.wait()
             if not process.returncode:
                 msg = "git ended before it had answered"
@@ -258,4 +227,4 @@ def _failure(command: str, status: int, errors: IO[bytes]) -> RebuilderError:
         msg = f"git {command} was killed by signal {-status}; it said: {line}"
         return InfrastructureError(msg, hint="run the same again")
     msg = f"git {command} failed with status {status}; it said: {line}"
-    return UsageError(msg, hint=_WHOLE)
+    return UsageError(msg, hint=WHOLE)

@@ -6,7 +6,6 @@ So a check gets the bytes that were committed, whatever `.gitattributes` says of
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rebuilder.errors import UsageError
-from rebuilder.fetch.git_command import Checkout, Objects, shown
+from rebuilder.fetch.git_command import Checkout, shown
+from rebuilder.fetch.git_objects import Objects, object_hash
 from rebuilder.treetar import CHUNK, MEMBERS_LIMIT, Member, in_order, inner_link
 
 #: Modes of entries that are no plain files.
@@ -56,6 +56,8 @@ class Part:
     commit: str
     inside: str = ""
     under: str = ""
+    #: ``False``: each is an empty folder, as in a clone that was told nothing of them.
+    submodules: bool = True
 
     @property
     def folder(self) -> Path:
@@ -102,7 +104,8 @@ def members(part: Part, time: int, seen: Seen) -> Iterator[Member]:
             if entry.mode == _COMMIT:
                 seen.submodules[name] = entry.object_id
                 yield Member(name, "folder", time)
-                yield from members(part.submodule(entry), time, seen)
+                if part.submodules:
+                    yield from members(part.submodule(entry), time, seen)
             elif entry.mode == _FOLDER:
                 yield Member(name, "folder", time)
             elif entry.mode == _LINK:
@@ -225,7 +228,7 @@ def _same(path: Path, entry: Entry) -> bool:
 
 
 def _same_content(path: Path, size: int, entry: Entry) -> bool:
-    digest = _object_hash(size, entry)
+    digest = object_hash("blob", size, entry.object_id)
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         while chunk := file.read(CHUNK):
@@ -239,14 +242,6 @@ def _same_content(path: Path, size: int, entry: Entry) -> bool:
 
 
 def _object_id(data: bytes, entry: Entry) -> str:
-    digest = _object_hash(len(data), entry)
+    digest = object_hash("blob", len(data), entry.object_id)
     digest.update(data)
     return digest.hexdigest()
-
-
-def _object_hash(size: int, entry: Entry) -> hashlib._Hash:
-    """The hash that names a blob of that size, in a repository that has names like this one."""
-    header = f"blob {size}\0".encode()
-    if len(entry.object_id) == hashlib.sha256().digest_size * 2:
-        return hashlib.sha256(header)
-    return hashlib.sha1(header, usedforsecurity=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rebuilder.model import Record, Verdict, utc
-from rebuilder.report import words
+from rebuilder.report import undeclared_words, words
 from rebuilder.report.pages import relative
 from rebuilder.report.templates import render
 from rebuilder.report.text import clean
@@ -53,13 +53,14 @@ def index_row(record: Record, *, page: str, record_path: str) -> IndexRow:
     judged = {one.artifact: one.verdict for one in compared}
     listed = [one.file for one in found.artifacts] if found else [one.published for one in compared]
     origin = (words.SOURCE_PHRASE[record.source.kind],) if record.source else ()
+    foreign = tuple(one for one in (undeclared_words.headline(record),) if one)
     return IndexRow(
         run_id=record.run_id,
         name=found.source_name if found else record.target,
         version=found.source_version if found else "",
         purl=found.purl if found else record.target,
         verdict=record.verdict,
-        remarks=(*origin, *words.qualifiers(record)),
+        remarks=(*origin, *foreign, *words.qualifiers(record)),
         finished=utc(record.finished),
         organisation=record.signer.organisation if record.signer else "",
         artifacts=tuple(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from rebuilder.model import FailureReason, Record, SourceKind, Verdict
+from rebuilder.report.undeclared_words import headline
 from rebuilder.report.words import several, undeclared
 
 MAX_NAMES = 10
+#: Archives whose files are those of a release: its inputs can be searched for.
+_INDEXES = frozenset({"pypi", "npm"})
 
 
 def next_steps(record: Record, *, signed: bool) -> list[str]:
@@ -33,10 +36,19 @@ def _reproduced(signed: bool) -> list[str]:
 def _different(record: Record) -> list[str]:
     confirm = f"`rebuilder explain {record.run_id} --confirm` tries the likeliest fix by one more rebuild."
     first = f"Read the causes. {confirm}"
+    if foreign := headline(record):
+        return [
+            f"Ask the publisher from which commit, by which steps it was made: {foreign}.",
+            "If they name another commit, put that into the recipe; if a step, into `build.steps`. Then verify that.",
+            first,
+        ]
     if not undeclared(record):
         return [first, "Report it to the publisher with this record; the inputs are the ones they declared."]
     if record.published and record.published.ecosystem == "deb":
         return [first, "If you have the publisher's .buildinfo, run `rebuilder verify --buildinfo FILE` with it."]
+    if _is_released(record):
+        more = "`rebuilder verify TARGET --search N` rebuilds with other inputs of a closed list, at most N times."
+        return [first, "The search found no equal result; what it tried stands above." if record.search else more]
     if _is_project(record):
         return [
             first,
@@ -44,6 +56,10 @@ def _different(record: Record) -> list[str]:
             "release build has to set.",
         ]
     return [first]
+
+
+def _is_released(record: Record) -> bool:
+    return record.published is not None and any(one.file.archive in _INDEXES for one in record.published.artifacts)
 
 
 def _is_project(record: Record) -> bool:

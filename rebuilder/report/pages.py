@@ -13,7 +13,16 @@ from typing import Literal
 
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import DiffReport, Record, Verdict
-from rebuilder.report import cause_words, differences, sections, words
+from rebuilder.recipe import RecipeGuess
+from rebuilder.report import (
+    cause_words,
+    differences,
+    search_words,
+    sections,
+    signature_words,
+    undeclared_words,
+    words,
+)
 from rebuilder.report.differences import Told
 from rebuilder.report.templates import Block, render
 from rebuilder.report.text import bounded, clean, clip
@@ -77,7 +86,7 @@ class StatementSummary:
 class RunView:
     """All that the page of a run shows. Texts may be of any size: the page bounds them, and says so.
 
-    ``told`` is what is known of each artifact that differs.
+    ``told`` is what is known of each artifact that differs, ``guesses`` how inputs became known, as the recipe says.
     ``diff_texts`` maps an artifact's file name to diffoscope's text. ``text_notes`` says, for ``log``,
     ``recipe`` or an artifact's name, what the caller left out before. ``verify_commands`` are whole
     command lines; empty: the page writes them from ``bundle_names``. ``index_path`` leads to the index.
@@ -88,6 +97,7 @@ class RunView:
     lock: ToolchainLock | None = None
     log_text: str = ""
     told: tuple[Told, ...] = ()
+    guesses: tuple[RecipeGuess, ...] = ()
     diff_texts: Mapping[str, str] = field(default_factory=dict)
     text_notes: Mapping[str, str] = field(default_factory=dict)
     bundle_names: tuple[str, ...] = ()
@@ -148,6 +158,11 @@ def render_run(view: RunView) -> str:
         "differences": _raw(view),
         "explained": differences.view(view.told, record.explanation.proof),
         "proof": record.explanation.proof,
+        "undeclared": undeclared_words.listings(record),
+        "undeclared_words": undeclared_words,
+        "search_words": search_words,
+        "signature_words": signature_words,
+        "foreign": undeclared_words.headline(record),
         "differing": bool(view.told or record.explanation.reports)
         or record.verdict in {Verdict.DIFFERENT, Verdict.FLAKY},
         "cause_words": cause_words,

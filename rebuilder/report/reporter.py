@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+
+from pydantic import TypeAdapter
 
 from rebuilder.findings import ArtifactExplanation, Difference
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import Record
+from rebuilder.recipe import V3, RecipeGuess
 from rebuilder.report.differences import Told
 from rebuilder.report.excerpts import SideBlock
 from rebuilder.report.pages import Link, LinkKind, RunView, StatementSummary, relative, render_run
 
 BUNDLE_SUFFIX = ".intoto.jsonl"
+_EVERY = TypeAdapter(tuple[RecipeGuess, ...])
 _FIXED: tuple[tuple[LinkKind, str, str], ...] = (
     ("record", "Record (JSON)", "run.json"),
     ("recipe", "Recipe", "recipe.toml"),
@@ -25,6 +30,8 @@ _FIXED: tuple[tuple[LinkKind, str, str], ...] = (
 #: Reads diffoscope's JSON into the rows of the side-by-side view. It never raises for bad input.
 SideReader = Callable[[bytes], Sequence[SideBlock]]
 MAX_DIFFERENCE_BYTES = 256 * 1024**2
+MAX_RECIPE_BYTES = 4 * 1024**2
+MAX_GUESSES = 100
 
 
 def _no_sides(_report: bytes) -> Sequence[SideBlock]:
@@ -52,6 +59,7 @@ def view_of(record: Record, files: Mapping[str, bytes], sides: SideReader = _no_
         lock=ToolchainLock.model_validate_json(lock) if lock else None,
         log_text=_log(files),
         told=tuple(_told(one, files, sides) for one in record.explanation.artifacts),
+        guesses=_guesses(files.get("recipe.toml", b"")),
         diff_texts=_diff_texts(record, files),
         bundle_names=bundles,
         statements=tuple(summary for name in bundles for summary in _statements(name, files[name])),
@@ -62,6 +70,20 @@ def view_of(record: Record, files: Mapping[str, bytes], sides: SideReader = _no_
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
+
+
+def _guesses(recipe: bytes) -> tuple[RecipeGuess, ...]:
+    """How the inputs became known, as a recipe of a package says; none for any other. A page must not fail over a
+    recipe: what does not hold to the format is left out."""
+    if len(recipe) > MAX_RECIPE_BYTES:
+        return ()
+    try:
+        said = tomllib.loads(recipe.decode())
+        if said.get("format") != V3:
+            return ()
+        return _EVERY.validate_python(said.get("guesses", [])[:MAX_GUESSES])
+    except (ValueError, TypeError, RecursionError):
+        return ()
 
 
 def _log(files: Mapping[str, bytes]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rebuilder.lock import ToolchainLock
 from rebuilder.model import ArtifactComparison, Attempt, FileDigest, Origin, Record, Verdict
-from rebuilder.report import cause_words, words
+from rebuilder.report import cause_words, signature_words, undeclared_words, words
 from rebuilder.report.text import duration, size
 
 
@@ -78,6 +78,13 @@ def _why(record: Record) -> list[Answer]:
     return [Answer(question="Why does it differ?", answer=answer, section="causes")]
 
 
+def _foreign(record: Record) -> list[Answer]:
+    """Whether all content is from the source; no answer where nothing else was found."""
+    found = undeclared_words.headline(record)
+    question = "Is its content from the declared source?"
+    return [Answer(question=question, answer=f"Not all of it: {found}.", section="undeclared")] if found else []
+
+
 def _toolchain(record: Record, lock: ToolchainLock | None) -> str:
     if record.toolchain is None:
         return "None was set up."
@@ -98,7 +105,7 @@ def _signed_by(record: Record) -> str:
     if found is None:
         return "Not checked; the run ended before."
     anchor = f" Trust anchor: {found.anchor}." if found.anchor else ""
-    return f"{words.ENDORSEMENT_PHRASE[found.result]}{anchor}"
+    return f"{signature_words.phrase(record)}{anchor}"
 
 
 def _blame(record: Record) -> str:
@@ -134,7 +141,8 @@ def _signature(record: Record) -> Answer:
 
 
 def glance(record: Record, lock: ToolchainLock | None) -> list[Answer]:
-    """The questions an outsider must be able to answer in two minutes: eight, and why, where something differs."""
+    """The questions an outsider must be able to answer in two minutes: eight, and where something differs, what of it
+    is from elsewhere, and why."""
     named = words.named(record)
     what = named[0].artifact if len(named) == 1 else words.subject(record)
     suite = f", published in {record.published.suite}" if record.published and record.published.suite else ""
@@ -146,6 +154,7 @@ def glance(record: Record, lock: ToolchainLock | None) -> list[Answer]:
         Answer(question="With which toolchain?", answer=_toolchain(record, lock), section="toolchain"),
         _signature(record),
         Answer(question="What differs?", answer=_what_differs(record), section="compared"),
+        *_foreign(record),
         *_why(record),
         Answer(question="Is that the publisher's fault?", answer=_blame(record), section="fault"),
         Answer(question="Who says so?", answer=who, section="who"),

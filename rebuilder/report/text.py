@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
-from rebuilder.model import ArtifactComparison, Record, utc
-from rebuilder.report import words
+from rebuilder.model import ArtifactComparison, Endorsement, Record, utc
+from rebuilder.report import signature_words, words
 
 _SUSPECT = re.compile(r"[^\x20-\x7e]")
 #: Control, format (bidi, zero-width, tags), surrogate, private use, line and paragraph separators.
@@ -117,6 +117,15 @@ def _compared_lines(record: Record) -> list[str]:
     return lines + [f"  not looked through for published bytes: {one}" for one in record.comparison.unsearched]
 
 
+def _signature_lines(found: Endorsement) -> list[str]:
+    """Every signature beside the archive's own, in short."""
+    return [
+        f"{signature_words.SCHEME_PHRASE[one.scheme]} on {one.subject}: {one.result.value}; {one.reason}"
+        for one in (*found.checks, *found.evidence)
+        if one.scheme != "openpgp" or one in found.evidence
+    ]
+
+
 def _section(title: str, items: list[str]) -> list[str]:
     return ["", title, *(f"  {item}" for item in items)] if items else []
 
@@ -127,18 +136,23 @@ def summary_text(record: Record, evidence: Mapping[str, str] | None = None) -> l
     ``evidence`` maps a label ("page", "record", "bundle") to the path where it lies. The first line is
     ``VERDICT: sentence``, so that the caller can colour the word before the colon.
     """
-    from rebuilder.report import explain_text, next_steps  # here, for it cleans its lines with this module
+    # Here, for one of them cleans its lines with this module.
+    from rebuilder.report import explain_text, next_steps, search_words, undeclared_words
 
     lines = [f"{record.verdict.value}: {words.headline(record)}"]
     lines += [f"  {item}" for item in words.qualifiers(record)]
+    foreign = undeclared_words.headline(record)
+    title = foreign[:1].upper() + foreign[1:] or "Not looked through for content that is not from the source"
+    lines += _section(title, undeclared_words.lines(record))
     lines += ["", *_compared_lines(record)]
     why = explain_text.lines(record.explanation.artifacts, record.explanation.proof)
     lines += _section("What was found out about it", why)
     origins = [f"{one.name}: {one.origin.value} - {one.value} ({one.evidence})" for one in record.inputs]
     lines += _section("Where each input comes from", origins)
+    lines += _section("How the inputs were found", search_words.lines(record))
     if record.endorsement:
         vouched = f"{record.endorsement.result.value}: {record.endorsement.reason}"
-        lines += _section("Who vouches for the published files", [vouched])
+        lines += _section("Who vouches for the published files", [vouched, *_signature_lines(record.endorsement)])
     lines += _section("Whose fault", words.fault(record))
     lines += _section("What this does not prove", words.not_proved(record))
     lines += _section("Warnings", list(record.warnings))

@@ -17,6 +17,7 @@ from rebuilder.model import (
     SourceKind,
     Verdict,
 )
+from rebuilder.report import signature_words
 
 VERDICT_MEANING = {
     Verdict.REPRODUCED: "Every byte of our rebuild is equal to the published file.",
@@ -39,12 +40,7 @@ SOURCE_PHRASE = {
     SourceKind.SIGNED_DSC: "from the signed .dsc",
     SourceKind.RELEASE_TARBALL: "from the release tarball (which is not the commit)",
     SourceKind.LOCAL_TREE: "from a local folder",
-}
-ENDORSEMENT_PHRASE = {
-    EndorsementResult.VALID: "A key we pin vouches for the published digests.",
-    EndorsementResult.INVALID: "The publisher's signature was not accepted.",
-    EndorsementResult.MISSING: "Nobody vouches for the published digests.",
-    EndorsementResult.NO_KEY: "There is a signature, but we do not have the key to check it.",
+    SourceKind.SDIST: "from the sdist (which is not the commit)",
 }
 FAILURE_PHRASE = {
     FailureReason.EXIT_STATUS: "the build command ended with an error",
@@ -57,6 +53,14 @@ FAILURE_PHRASE = {
     FailureReason.OUTPUT_LIMIT: "it made more output than allowed",
     FailureReason.BAD_SOURCE: "the source could not be unpacked safely",
 }
+_TOOLS = (
+    "Another version of a compiler or packaging tool is the usual cause. To get an answer that counts, "
+    "rebuild with the toolchain the publisher recorded."
+)
+_FOREIGN = (
+    "Some of its content is not from the declared source, as is listed first. Another toolchain is not the usual "
+    "reason for that; a folder with changes in it, or another commit, is."
+)
 _INPUT_PHRASE = {
     "changelog": "binNMU changelog",
     "epoch": "SOURCE_DATE_EPOCH",
@@ -154,7 +158,7 @@ def headline(record: Record) -> str:
     what = _count(record, record.verdict) if named(record) else subject(record)
     extra = f", using recovered input ({', '.join(needed(record))})" if needed(record) else ""
     if record.endorsement and record.endorsement.result is EndorsementResult.MISSING:
-        extra += "; nobody vouches for the published digests"
+        extra += f"; {signature_words.nobody(record)}"
     why = failures(record)
     sentences = {
         Verdict.REPRODUCED: f"Rebuilt {origin}, {what} came out equal to what was published, byte for byte{extra}.",
@@ -193,6 +197,8 @@ def qualifiers(record: Record) -> list[str]:
     """Short remarks that belong beside the headline, because each changes what it is worth."""
     remarks = [_toolchain_words(record)]
     remarks += [f"needed recovered input: {one}" for one in needed(record)]
+    if record.search:
+        remarks.append(f"inputs searched for by {several(len(record.search), 'rebuild', 'rebuilds')}")
     if record.endorsement and record.endorsement.result is not EndorsementResult.VALID:
         remarks.append(f"endorsement {record.endorsement.result.value}: {record.endorsement.reason}")
     if record.comparison and record.comparison.self_input:
@@ -216,8 +222,7 @@ def _difference(record: Record) -> list[str]:
     if open_points:
         return [
             f"This difference proves nothing against the publisher, because {'; '.join(open_points)}.",
-            "Another version of a compiler or packaging tool is the usual cause. To get an answer that counts, "
-            "rebuild with the toolchain the publisher recorded.",
+            _FOREIGN if any(one.member for one in record.explanation.undeclared) else _TOOLS,
         ]
     return [
         "The publisher declared source, toolchain, environment and build path, and our rebuilds with exactly these "
@@ -274,6 +279,8 @@ def not_proved(record: Record) -> list[str]:
         points.append("That the .dsc holds what the upstream authors published; that is another check.")
     if record.source and record.source.kind is SourceKind.RELEASE_TARBALL:
         points.append("That the tarball is what the project's repository holds.")
+    if record.source and record.source.kind is SourceKind.SDIST:
+        points.append("That the sdist is what the project's repository holds: it is a file that the publisher made.")
     if record.comparison and record.comparison.self_input:
         points.append("That the parts found among the inputs were built at all: they may have been copied.")
     if record.comparison and record.comparison.unsearched:

@@ -63,7 +63,7 @@ def pick(target: Target, lists: Lists) -> Picked:
         source = _source_of_binary(paragraph, lists)
         name, version, architecture = paragraph["Package"], paragraph["Version"], paragraph["Architecture"]
     else:
-        source = _source(target, lists)
+        source = source_paragraph(target, lists)
         name, version, architecture = source["Package"], source["Version"], SOURCE
     published = _of_source(source, lists)
     kept, warnings = _one_build(published, paragraph)
@@ -155,7 +155,8 @@ def _binary(target: Target, lists: Lists) -> Paragraph | None:
     return next(item for item in found if item["Version"] == version)
 
 
-def _source(target: Target, lists: Lists) -> Paragraph:
+def source_paragraph(target: Target, lists: Lists) -> Paragraph:
+    """The source of that name. ``UsageError`` for a name or version the suite does not have."""
     found = list(_whole(lists.sources, "Package", {target.name}, ("Version",)))
     if not found:
         kind = "source" if target.architecture == SOURCE else "package"

@@ -29,6 +29,9 @@ class SuiteSpec:
 #: The suites that are known without any configuration.
 SUITES: Mapping[str, SuiteSpec] = MappingProxyType(
     {
+        "bookworm": SuiteSpec(archive="debian"),
+        "bookworm-updates": SuiteSpec(archive="debian", base=("bookworm",)),
+        "bookworm-security": SuiteSpec(archive="debian-security", base=("bookworm",)),
         "trixie": SuiteSpec(archive="debian"),
         "trixie-updates": SuiteSpec(archive="debian", base=("trixie",)),
         "trixie-security": SuiteSpec(archive="debian-security", base=("trixie",)),

@@ -55,9 +55,10 @@ class Repository(Protocol):
     def paths(self, commit: str) -> tuple[str, ...]:
         """Every file of a commit, without those of submodules."""
 
-    def tree(self, commit: str, subfolder: str = "") -> FileDigest:
-        """The canonical ``tree.tar`` of a commit, submodules too, as `rebuilder check` exports it; in the blobs.
-        A Git LFS pointer in it is refused: its contents are not in the repository."""
+    def tree(self, commit: str, subfolder: str = "", *, submodules: bool = True) -> FileDigest:
+        """The canonical ``tree.tar`` of a commit, as `rebuilder check` exports it; in the blobs. Without ``submodules``
+        their folders are empty, as in a plain clone. A Git LFS pointer in it is refused: its contents are not in the
+        repository."""
 
     def history(self, commit: str) -> FileDigest:
         """``history.bundle``: the commit as HEAD, its history and the tags in it; in the blobs."""

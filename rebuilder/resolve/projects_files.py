@@ -43,7 +43,7 @@ def take(paths: tuple[Path, ...], outputs: tuple[str, ...], blobs: Blobs) -> tup
                 hint="name a file that the build makes; for a Debian package the source is a folder with "
                 "debian/changelog, or a .dsc; what a build leaves is set as `outputs` (docs/check-settings.md)",
             )
-    return tuple(_stored(path, blobs) for path in paths)
+    return tuple(take_one(path, blobs) for path in paths)
 
 
 def take_pinned(paths: tuple[Path, ...], recipe: ProjectRecipe, blobs: Blobs) -> None:
@@ -53,7 +53,7 @@ def take_pinned(paths: tuple[Path, ...], recipe: ProjectRecipe, blobs: Blobs) ->
         if path.name not in wanted:
             msg = f"{path}: expected one of the recipe's artifacts, {', '.join(sorted(wanted))}"
             raise UsageError(msg)
-        found = _stored(path, blobs)
+        found = take_one(path, blobs)
         if found.sha256 != wanted[path.name]:
             msg = f"{path}: expected sha256 {wanted[path.name]}, as the recipe pins it, found {found.sha256}"
             raise UsageError(
@@ -93,7 +93,8 @@ def dirty(folder: Path, state: SourceState, artifacts: tuple[Path, ...]) -> tupl
     )
 
 
-def _stored(path: Path, blobs: Blobs) -> FileDigest:
+def take_one(path: Path, blobs: Blobs) -> FileDigest:
+    """A regular file at hand, in the store. ``UsageError`` for anything else, and for a name that no file can have."""
     try:
         return blobs.put(_chunks(path), name=path.name, limit=FILE_LIMIT)
     except (DigestMismatchError, TooLargeError) as error:

@@ -25,7 +25,7 @@ def given(recipe: ProjectRecipe, state: SourceState) -> tuple[Input, ...]:
 
 def pinned(recipe: ProjectRecipe, published: Published, lock: ToolchainLock | None) -> tuple[Input, ...]:
     """Of a recipe."""
-    changed = _repacked(recipe, published)
+    changed = repacked(recipe, published)
     evidence = "recipe" if not changed else f"recipe; {HISTORY_NAME} has sha256 {changed}"
     return (
         *_source(recipe, Origin.ASSUMED if changed else Origin.PINNED, evidence),
@@ -43,7 +43,7 @@ def weakened(recipe: ProjectRecipe, published: Published, lock: ToolchainLock | 
             f"the recipe's toolchain lock, {recipe.toolchain.lock}, does not lie beside it: without a pack the "
             "toolchain is today's suite",
         )
-    if changed := _repacked(recipe, published):
+    if changed := repacked(recipe, published):
         found += (
             f"this clone packs the history of commit {recipe.source.commit} otherwise than the recipe's {HISTORY_NAME} "
             f"(sha256 {changed}): the commit is the same, the tags need not be",
@@ -97,7 +97,7 @@ def _epoch(recipe: ProjectRecipe, origin: Origin, evidence: str) -> Input:
     return Input(name="epoch", value="not set" if epoch is None else str(epoch), origin=origin, evidence=evidence)
 
 
-def _repacked(recipe: ProjectRecipe, published: Published) -> str:
+def repacked(recipe: ProjectRecipe, published: Published) -> str:
     """The digest of a history that is not the recipe's own; empty where it is."""
     wanted = {file.name: file.sha256 for file in recipe.source.files}
     return next((file.sha256 for file in published.source_files if wanted[file.name] != file.sha256), "")

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from rebuilder import deb822
 from rebuilder.model import SourceKind
-from rebuilder.recipe import ProjectRecipe, Recipe, RecipeBuild
+from rebuilder.recipe import V3, ProjectRecipe, Recipe, RecipeBuild
 
 Location = tuple[str | int, ...]
 
@@ -195,6 +195,9 @@ def _files(recipe: Recipe) -> Iterator[Fault]:
                 words = f"key '{dotted(location)}.name': {file.name!r} stands there twice"
                 yield Fault(location=(*location, "name"), words=words)
             seen.add(file.name)
+    if recipe.source.kind is SourceKind.SDIST and recipe.format != V3:
+        words = f"key 'source.kind': expected a kind that {recipe.format} knows, found 'sdist', which is of {V3}"
+        yield Fault(location=("source", "kind"), words=words)
     first = recipe.source.files[0].name
     if recipe.source.kind is SourceKind.SIGNED_DSC and not first.endswith(".dsc"):
         words = f"key 'source.files[0].name': expected the .dsc first with kind 'signed-dsc', found {first!r}"

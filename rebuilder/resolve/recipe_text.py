@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-
-from rebuilder.recipe import ProjectBuild, ProjectRecipe, Recipe, RecipeArtifact, RecipeBuild, RecipeFile, RecipeStep
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
+from rebuilder.recipe import (
+    PackageRecipe,
+    ProjectBuild,
+    ProjectRecipe,
+    Recipe,
+    RecipeArtifact,
+    RecipeBuild,
+    RecipeFile,
+    RecipeStep,
+)
+from rebuilder.resolve import package_text
+from rebuilder.resolve.toml_text import block, line
 
 
 def render_recipe(recipe: Recipe) -> str:
     """TOML with comments that say where each kind of value comes from. Defaults are left out."""
+    if isinstance(recipe, PackageRecipe):
+        return package_text.render(recipe)
     if isinstance(recipe, ProjectRecipe):
         return "\n".join(_project_parts(recipe))
     parts = [_head(recipe), _indexes(recipe), _source(recipe), _artifacts(recipe), _endorsement(recipe)]
@@ -22,11 +29,11 @@ def render_recipe(recipe: Recipe) -> str:
 
 def _project_parts(recipe: ProjectRecipe) -> list[str]:
     parts = [
-        _block(
+        block(
             "# What a project was built from, and what came out. Format: docs/formats/recipe.md",
             "",
-            _line("format", recipe.format),
-            _line("purl", recipe.purl),
+            line("format", recipe.format),
+            line("purl", recipe.purl),
         ),
         _project_source(recipe),
         _artifacts(recipe, "# What the build made, and what a rebuild must equal."),
@@ -40,59 +47,59 @@ def _project_parts(recipe: ProjectRecipe) -> list[str]:
 
 def _project_source(recipe: ProjectRecipe) -> str:
     source = recipe.source
-    lines = ["[source]", _line("kind", source.kind.value), _line("name", source.name), _line("version", source.version)]
-    lines.append(_line("archive", source.archive))
+    lines = ["[source]", line("kind", source.kind.value), line("name", source.name), line("version", source.version)]
+    lines.append(line("archive", source.archive))
     if source.commit:
-        lines.append(_line("commit", source.commit))
+        lines.append(line("commit", source.commit))
     if source.repository:
-        lines.append(_line("repository", source.repository))
+        lines.append(line("repository", source.repository))
     if source.subfolder:
-        lines += ["# The folder of the repository that was built.", _line("subfolder", source.subfolder)]
+        lines += ["# The folder of the repository that was built.", line("subfolder", source.subfolder)]
     lines += ["", "# The tree as a tar, the same wherever it is exported; the history of it, if the build reads that."]
     for file in source.files:
         lines += ["[[source.files]]", *_file(file), ""]
-    return _block(*lines[:-1])
+    return block(*lines[:-1])
 
 
 def _project_toolchain(recipe: ProjectRecipe) -> str:
     toolchain = recipe.toolchain
     lines = ["# What was asked for. The lock beside this file records what it came to, exactly.", "[toolchain]"]
-    lines += [_line("suite", toolchain.suite), _line("lock", toolchain.lock), _line("relations", toolchain.relations)]
+    lines += [line("suite", toolchain.suite), line("lock", toolchain.lock), line("relations", toolchain.relations)]
     if toolchain.wheels:
-        lines.append(_line("wheels", toolchain.wheels))
+        lines.append(line("wheels", toolchain.wheels))
     for name in ("ask_backend", "npm"):
         if getattr(toolchain, name):
-            lines.append(_line(name, value=True))
-    return _block(*lines)
+            lines.append(line(name, value=True))
+    return block(*lines)
 
 
 def _project_build(build: ProjectBuild) -> str:
-    lines = ["# How it is built: argv lists; never a shell string.", "[build]", _line("strategy", build.strategy)]
-    lines.append(_line("kind", build.kind.value))
+    lines = ["# How it is built: argv lists; never a shell string.", "[build]", line("strategy", build.strategy)]
+    lines.append(line("kind", build.kind.value))
     if build.parallel:
-        lines += ["# Jobs that make is told to use.", _line("parallel", build.parallel)]
-    lines += [_line("outputs", build.outputs), "# Where the tree lies while it is built.", _line("path", build.path)]
+        lines += ["# Jobs that make is told to use.", line("parallel", build.parallel)]
+    lines += [line("outputs", build.outputs), "# Where the tree lies while it is built.", line("path", build.path)]
     if build.history:
-        lines.append(_line("history", value=True))
+        lines.append(line("history", value=True))
     if build.epoch is not None:
-        lines += ["# SOURCE_DATE_EPOCH.", _line("epoch", build.epoch)]
+        lines += ["# SOURCE_DATE_EPOCH.", line("epoch", build.epoch)]
     for step in build.steps:
-        label = [_line("label", step.label)] if step.label else []
+        label = [line("label", step.label)] if step.label else []
         lines += ["", "[[build.steps]]", *_step(step), *label]
-    return _block(*lines, *_surroundings(build))
+    return block(*lines, *_surroundings(build))
 
 
 def _step(step: RecipeStep) -> list[str]:
-    return [_line("argv", step.argv), _line("cwd", step.cwd)]
+    return [line("argv", step.argv), line("cwd", step.cwd)]
 
 
 def _head(recipe: Recipe) -> str:
-    return _block(
+    return block(
         "# What is declared about one published version, and held against a rebuild. Format: docs/formats/recipe.md",
         "",
-        _line("format", recipe.format),
+        line("format", recipe.format),
         "# The version as it is known in the index; an artifact's own version may add a binNMU suffix.",
-        _line("purl", recipe.purl),
+        line("purl", recipe.purl),
     )
 
 
@@ -101,9 +108,9 @@ def _indexes(recipe: Recipe) -> str:
         return ""
     lines = ["# The signed indexes that all sizes and digests below were read from, so that it can be repeated."]
     for index in recipe.indexes:
-        lines += ["[[indexes]]", _line("archive", index.archive), _line("suite", index.suite)]
-        lines += [_line("inrelease_sha256", index.inrelease_sha256), ""]
-    return _block(*lines[:-1])
+        lines += ["[[indexes]]", line("archive", index.archive), line("suite", index.suite)]
+        lines += [line("inrelease_sha256", index.inrelease_sha256), ""]
+    return block(*lines[:-1])
 
 
 def _source(recipe: Recipe) -> str:
@@ -111,14 +118,14 @@ def _source(recipe: Recipe) -> str:
     lines = [
         "# From the Sources list under the index (name, version, files with their digests).",
         "[source]",
-        _line("kind", source.kind.value),
-        _line("name", source.name),
-        _line("version", source.version),
-        _line("archive", source.archive),
+        line("kind", source.kind.value),
+        line("name", source.name),
+        line("version", source.version),
+        line("archive", source.archive),
     ]
     for file in source.files:
         lines += ["", "[[source.files]]", *_file(file)]
-    return _block(*lines)
+    return block(*lines)
 
 
 def _artifacts(
@@ -128,26 +135,26 @@ def _artifacts(
     lines = [remark]
     for artifact in recipe.artifacts:
         lines += ["[[artifacts]]", *_artifact(artifact), ""]
-    return _block(*lines[:-1])
+    return block(*lines[:-1])
 
 
 def _artifact(artifact: RecipeArtifact) -> list[str]:
     return [
         *_file(artifact),
-        _line("package", artifact.package),
-        _line("version", artifact.version),
-        _line("architecture", artifact.architecture),
-        _line("build", artifact.build),
+        line("package", artifact.package),
+        line("version", artifact.version),
+        line("architecture", artifact.architecture),
+        line("build", artifact.build),
     ]
 
 
 def _endorsement(recipe: Recipe) -> str:
     lines = ["# Who must vouch for these digests: an anchor of the operator's trust store, by name.", "[endorsement]"]
-    lines.append(_line("anchor", recipe.endorsement.anchor))
+    lines.append(line("anchor", recipe.endorsement.anchor))
     if recipe.endorsement.allow_missing:
         lines += ["# Why the run may go on though nobody vouches; it stands in the headline of the result."]
-        lines += [_line("allow_missing", recipe.endorsement.allow_missing)]
-    return _block(*lines)
+        lines += [line("allow_missing", recipe.endorsement.allow_missing)]
+    return block(*lines)
 
 
 def _toolchain(recipe: Recipe) -> str:
@@ -155,78 +162,46 @@ def _toolchain(recipe: Recipe) -> str:
     lines = [
         "# Chosen when the recipe was written: the suite built with. The lock beside this file records it exactly.",
         "[toolchain]",
-        _line("suite", toolchain.suite),
-        _line("lock", toolchain.lock),
+        line("suite", toolchain.suite),
+        line("lock", toolchain.lock),
     ]
     if toolchain.want:
-        lines += ["# Versions taken in place of the suite's newest.", _line("want", toolchain.want)]
-    return _block(*lines)
+        lines += ["# Versions taken in place of the suite's newest.", line("want", toolchain.want)]
+    return block(*lines)
 
 
 def _build(build: RecipeBuild) -> str:
     lines = ["# How it is built: a strategy, or argv lists; never a shell string.", "[build]"]
-    lines += [_line("strategy", build.strategy), _line("parallel", build.parallel)]
+    lines += [line("strategy", build.strategy), line("parallel", build.parallel)]
     if build.outputs:
-        lines.append(_line("outputs", build.outputs))
+        lines.append(line("outputs", build.outputs))
     if build.path:
-        lines += ["# Where the tree lies while it is built.", _line("path", build.path)]
+        lines += ["# Where the tree lies while it is built.", line("path", build.path)]
     for step in build.steps:
         lines += ["", "[[build.steps]]", *_step(step)]
-    return _block(*lines, *_surroundings(build))
+    return block(*lines, *_surroundings(build))
 
 
 def _surroundings(build: RecipeBuild) -> list[str]:
     lines: list[str] = []
     if build.environment:
-        lines += ["", "[build.environment]", *(_line(name, value) for name, value in sorted(build.environment.items()))]
+        lines += ["", "[build.environment]", *(line(name, value) for name, value in sorted(build.environment.items()))]
     lines += ["", "# Caps of one build container; all are in the record.", "[build.limits]"]
-    lines += [_line(name, value) for name, value in build.limits.model_dump().items()]
+    lines += [line(name, value) for name, value in build.limits.model_dump().items()]
     return lines
 
 
 def _normalisers(recipe: Recipe) -> str:
     lines: list[str] = []
     for normaliser in recipe.normalisers:
-        lines += ["[[normalisers]]", _line("name", normaliser.name), _line("reason", normaliser.reason), ""]
-    return _block("# Differences this recipe would accept, and why.", *lines[:-1]) if lines else ""
+        lines += ["[[normalisers]]", line("name", normaliser.name), line("reason", normaliser.reason), ""]
+    return block("# Differences this recipe would accept, and why.", *lines[:-1]) if lines else ""
 
 
 def _file(file: RecipeFile) -> list[str]:
     return [
-        _line("name", file.name),
-        _line("path", file.path),
-        _line("sha256", file.sha256),
-        _line("size", file.size),
+        line("name", file.name),
+        line("path", file.path),
+        line("sha256", file.sha256),
+        line("size", file.size),
     ]
-
-
-def _block(*lines: str) -> str:
-    return "\n".join(lines) + "\n"
-
-
-def _line(name: str, value: object) -> str:
-    return f"{name if _BARE.match(name) else _string(name)} = {_value(value)}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, str):
-        return _string(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Sequence):
-        return _array(value)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(_line(str(name), inner) for name, inner in value.items()) + " }"
-    msg = f"a recipe holds strings, numbers, booleans, arrays and tables only, found {type(value).__name__}"
-    raise TypeError(msg)
-
-
-def _array(items: Iterable[object]) -> str:
-    return "[" + ", ".join(_value(item) for item in items) + "]"
-
-
-def _string(text: str) -> str:
-    """A basic string. JSON's escapes are all TOML's too, but for DEL, which TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from rebuilder.errors import RecipeError
 from rebuilder.lock import ToolchainLock
-from rebuilder.recipe import V2, ProjectRecipe, Recipe
+from rebuilder.recipe import V2, V3, PackageRecipe, ProjectRecipe, Recipe
 from rebuilder.resolve.projects_faults import project_faults
 from rebuilder.resolve.recipe_faults import Fault, foreign_values, semantic_faults, validation_faults
 from rebuilder.resolve.recipe_text import render_recipe
@@ -28,12 +28,14 @@ RECIPE_NAME = "recipe.toml"
 _RECIPE_LIMIT = 1024**2
 _LOCK_LIMIT = 32 * 1024**2
 _KEY_MATERIAL = re.compile(r"-----BEGIN |\bssh-(?:ed25519|rsa) AAAA|\buntrusted comment: (?:minisign|signify)")
+_MODELS: dict[str, type[Recipe]] = {V2: ProjectRecipe, V3: PackageRecipe}
 _TOML_PLACE = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
 
 def recipe_path(root: Path, recipe: Recipe) -> Path:
     """``root/<purl type>/<namespace>/<source name>/<source version>/recipe.toml``, each part percent-encoded,
-    so that no name can leave ``root``. Raises ``RecipeError`` for a purl or name that can't be a folder."""
+    so that no name can leave ``root``; the recipe of one file of a release lies in a folder of that file's name below.
+    Raises ``RecipeError`` for a purl or name that can't be a folder."""
     from packageurl import PackageURL
 
     try:
@@ -43,6 +45,9 @@ def recipe_path(root: Path, recipe: Recipe) -> Path:
         raise RecipeError(msg) from None
     namespace = purl.namespace.split("/") if purl.namespace else []
     parts = [quote(part, safe="") for part in (purl.type, *namespace, recipe.source.name, recipe.source.version)]
+    qualifiers = dict(purl.qualifiers) if isinstance(purl.qualifiers, dict) else {}
+    if isinstance(recipe, PackageRecipe) and qualifiers.get("file_name"):
+        parts.append(quote(qualifiers["file_name"], safe=""))
     for part in parts:
         if part in {"", ".", ".."} or len(part) > 255:
             msg = f"expected names that can be folders in {recipe.purl!r}, found {part[:80]!r}"
@@ -64,7 +69,7 @@ def parse_recipe(data: bytes, where: str) -> Recipe:
     foreign = list(foreign_values(values))
     if foreign:
         raise _recipe_error(foreign, text, where)
-    model = ProjectRecipe if values.get("format") == V2 else Recipe
+    model = _MODELS.get(str(values.get("format")), Recipe)
     try:
         # By way of JSON, where pydantic can be strict about types and still take arrays for tuples.
         recipe = model.model_validate_json(json.dumps(values), strict=True)

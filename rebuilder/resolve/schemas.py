@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from rebuilder.lock import V1, V2, ToolchainLock
 from rebuilder.recipe import V1 as RECIPE_V1
-from rebuilder.recipe import ProjectRecipe, Recipe
+from rebuilder.recipe import V2 as RECIPE_V2
+from rebuilder.recipe import PackageRecipe, ProjectRecipe, Recipe
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,7 +21,8 @@ def schemas() -> dict[str, str]:
     found = {}
     made = {
         "recipe.v1": _recipe_v1(),
-        "recipe.v2": _of(ProjectRecipe),
+        "recipe.v2": _recipe_v2(),
+        "recipe.v3": _of(PackageRecipe),
         "toolchain-lock.v1": _lock_v1(),
         "toolchain-lock.v2": _lock_v2(),
     }
@@ -36,8 +38,21 @@ def _of(model: type[BaseModel]) -> dict[str, Any]:
 
 def _recipe_v1() -> dict[str, Any]:
     """As it was published: of packages of an archive only."""
-    schema = _of(Recipe)
+    schema = _without_sdist(_of(Recipe))
     schema["properties"]["format"] = {"const": RECIPE_V1, "title": "Format", "type": "string"}
+    return schema
+
+
+def _recipe_v2() -> dict[str, Any]:
+    """As it was published: of projects only."""
+    schema = _without_sdist(_of(ProjectRecipe))
+    schema["properties"]["format"] = {"const": RECIPE_V2, "title": "Format", "type": "string"}
+    return schema
+
+
+def _without_sdist(schema: dict[str, Any]) -> dict[str, Any]:
+    """The kinds of source that formats before v3 know."""
+    schema["$defs"]["SourceKind"]["enum"].remove("sdist")
     return schema
 
 

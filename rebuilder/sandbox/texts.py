@@ -15,3 +15,8 @@ def probe() -> str:
 def backend_hooks() -> str:
     """Asks a build backend what else it needs, for ``python -c``."""
     return (_HERE / "backend_hooks.py").read_text(encoding="utf-8")
+
+
+def replay_shim() -> str:
+    """Gives scalars of published archives to a build, as ``sitecustomize.py``."""
+    return (_HERE / "replay_shim.py").read_text(encoding="utf-8")

@@ -144,6 +144,28 @@ def in_use(root: Path, *, alone: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of the files below a folder; 0 if there is none."""
+    files = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
+    total = 0
+    for path in files:
+        with suppress(FileNotFoundError):  # another process may clear away what it left
+            total += path.lstat().st_size
+    return total
+
+
+def removed(folder: Path) -> int:
+    """Remove all that is in a folder, and say how many bytes that were. Nothing else may use it (``in_use``)."""
+    size = size_of(folder)
+    with disk_errors(folder):
+        for path in _children(folder):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    return size
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside ``folder`` durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

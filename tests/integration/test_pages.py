@@ -23,6 +23,7 @@ from rebuilder.report.diff_page import ComparedSide, DiffView, render_diff
 from rebuilder.report.index import index_row, render_index
 from rebuilder.report.pages import Link, render_run
 from rebuilder.report.reporter import told_of
+from tests import package_cases
 from tests.integration.browser import Browser
 from tests.record_cases import CASES, different_explained, explanation_of, hostile, many_findings, reproduced
 from tests.records import lock, sha
@@ -30,6 +31,7 @@ from tests.unit.test_report_pages import view_of
 
 pytestmark = pytest.mark.integration
 
+PACKAGES = {"foreign": package_cases.dirty, "search": package_cases.found_by_search}
 WIDTHS = {"phone": (390, 844), "desktop": (1280, 900)}
 EVIL_FRAME = (
     "<!doctype html><title>x</title><p>diff<script>document.documentElement.dataset.ran = 'yes';"
@@ -92,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case, a hostile one and the index, written as they would be published."""
     base = tmp_path_factory.mktemp("pages")
     rows = []
-    for name, make in {**CASES, "hostile": hostile}.items():
+    for name, make in {**CASES, **PACKAGES, "hostile": hostile}.items():
         record = make()
         frames = tuple(
             Link(kind="diff-html", label="x", path="diff.html", artifact=one.artifact)
@@ -133,7 +135,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield running
 
 
-PAGES = [*CASES, "hostile", "index", "diff-two-files"]
+PAGES = [*CASES, *PACKAGES, "hostile", "index", "diff-two-files"]
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
@@ -242,7 +244,7 @@ def test_filter_finds_by_name_and_digest(browser: Browser, folder: Path) -> None
 def test_without_scripts_nothing_dead_is_shown(browser: Browser, folder: Path) -> None:
     browser.open(folder / "index.html", scripts=False)
     assert browser.value("document.querySelector('.filter').getBoundingClientRect().height") == 0
-    assert browser.value("document.querySelectorAll('#runs tbody tr').length") == len(CASES) + 1
+    assert browser.value("document.querySelectorAll('#runs tbody tr').length") == len(CASES) + len(PACKAGES) + 1
     browser.value("document.querySelector('.letters a').click()")
     assert browser.value("document.querySelectorAll('#runs tr:target').length") == 1
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rebuilder.cli.verify import _is_project, _words
+from rebuilder.cli.targets import Kind, Said, kind_of
+from rebuilder.cli.verify import _words
 from rebuilder.errors import RecipeError, UsageError
 from rebuilder.store.blobs import BlobStore
 from tests.unit.project_cases import built, ecosystem, flit
 from tests.unit.test_cli_usage import PURL, folder, run  # noqa: F401 - a fixture is used by name
 from tests.unit.test_recipes import TEXT
-
-NO_OPTIONS: dict[str, object] = {"buildinfo": None}
 
 
 @pytest.mark.parametrize(
@@ -33,7 +32,7 @@ def test_a_shell_makes_several_words_of_one_pattern(
     monkeypatch.chdir(tmp_path)
     for name in ("a.whl", "b.whl", "c.tar.gz", "recipe.toml"):
         (tmp_path / name).touch()
-    found = _words(words, Path("tree"), tuple(map(Path, artifacts)))
+    found = _words(words, "tree", tuple(map(Path, artifacts)))
     assert found == (target, tuple(map(Path, all_artifacts)))
 
 
@@ -57,21 +56,38 @@ def test_what_cannot_be_meant_is_refused_before_keys_are_asked_for(
 
 
 def test_a_folder_is_a_debian_package_where_it_has_a_changelog(tmp_path: Path) -> None:
-    assert _is_project("", tmp_path, (), NO_OPTIONS)
+    assert kind_of(Said(source=str(tmp_path))) is Kind.PROJECT
     (tmp_path / "debian").mkdir()
     (tmp_path / "debian" / "changelog").touch()
-    assert not _is_project("", tmp_path, (), NO_OPTIONS)
-    assert not _is_project("", tmp_path / "demo_1.0.dsc", (), NO_OPTIONS)
-    assert not _is_project(PURL, None, (), NO_OPTIONS)
+    assert kind_of(Said(source=str(tmp_path))) is Kind.DEBIAN
+    assert kind_of(Said(source=str(tmp_path / "demo_1.0.dsc"))) is Kind.DEBIAN
+    assert kind_of(Said(target=PURL)) is Kind.DEBIAN
+    assert kind_of(Said(target="pkg:pypi/demo@1.0")) is Kind.PACKAGE
+    assert kind_of(Said(target="pkg:npm/%40scope/demo@1.0")) is Kind.PACKAGE
 
 
 def test_a_recipe_is_of_what_its_format_says(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(TEXT)
-    assert not _is_project(str(path), None, (), NO_OPTIONS)
+    assert kind_of(Said(target=str(path))) is Kind.DEBIAN
     source = flit(tmp_path)
     path.write_bytes(ecosystem(BlobStore(tmp_path / "state")).local(source, (built(source),)).recipe_bytes)
-    assert _is_project(str(path), source, (), NO_OPTIONS)
+    assert kind_of(Said(target=str(path), source=str(source))) is Kind.PROJECT
     path.write_text("format = 1")
     with pytest.raises(RecipeError, match="recipe"):
-        _is_project(str(path), None, (), NO_OPTIONS)
+        kind_of(Said(target=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (Said(target=PURL, commit="v1"), "--commit only for a package of an index, found it for a Debian package"),
+        (Said(target=PURL, from_sdist=True), "--from-sdist only for a package of an index"),
+        (Said(target="pkg:pypi/a@1", artifacts=(Path("a.whl"),)), "--artifact only with a recipe or a project"),
+        (Said(target="pkg:npm/a@1", buildinfo=Path("x")), "--buildinfo only for a Debian package, found it for a pack"),
+        (Said(source="https://code.example/a", artifacts=(Path("a"),)), "--source to be at hand for files that no index"),
+    ],
+)
+def test_words_of_another_kind_of_target(said: Said, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        kind_of(said)

@@ -1,0 +1,206 @@
+"""The tree of a release archive (an sdist, a tarball of a release) as the canonical tar that builds are given.
+
+The archive is known by its digest; what is in it is hostile all the same. Kept: names, contents, whether the owner may
+execute, links that stay inside, and the times that the archive records. Not kept: owners and other permission bits.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+from rebuilder.errors import TooLargeError, UsageError
+from rebuilder.treetar import MEMBERS_LIMIT, OPEN, PATH_LIMIT, Member, in_order, inner_link, packed
+
+if TYPE_CHECKING:
+    from rebuilder.model import FileDigest
+    from rebuilder.ports import Blobs
+
+TOP = "tree"
+TREE_LIMIT = 8 * 1024**3
+_CHUNK = 1024**2
+_LARGEST_TIME = 2**33 - 1
+_UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError,
+               RuntimeError, NotImplementedError, OverflowError)  # fmt: skip
+
+_COMPRESSED: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
+    b"\x1f\x8b": lambda raw: cast("IO[bytes]", gzip.GzipFile(fileobj=raw)),
+    b"BZh": lambda raw: cast("IO[bytes]", bz2.BZ2File(raw)),
+    b"\xfd7zXZ": lambda raw: cast("IO[bytes]", lzma.LZMAFile(raw)),  # noqa: SIM115 - closed by the caller
+}
+
+
+class _Entry(NamedTuple):
+    path: str
+    member: Member
+    #: Where its bytes lie, in the spooled tar; or its name in a zip.
+    place: tarfile.TarInfo | zipfile.ZipInfo
+
+
+_Chunks = Callable[[_Entry], Iterator[bytes]]
+
+
+def archive_tree(archive: FileDigest, blobs: Blobs) -> FileDigest:
+    """The canonical ``tree.tar`` of a stored `.tar.gz`, `.tgz`, `.tar.xz`, `.tar.bz2`, `.tar` or `.zip`, without the
+    one folder that all of it lies in, if there is one; in the blobs.
+
+    ``UsageError`` for what is no such archive, holds no file, or names paths that no tree can have.
+    """
+    try:
+        return _tree(archive, blobs)
+    except TooLargeError as error:
+        msg = f"{archive.name}: expected a tree of at most {TREE_LIMIT} bytes, found more"
+        raise UsageError(msg) from error
+    except UsageError:
+        raise
+    except _UNREADABLE as error:
+        msg = f"{archive.name}: expected a tar or zip archive, it cannot be read: {type(error).__name__}: {error}"
+        raise UsageError(msg[:500], hint="is it whole? Its digest is that of the file that was given") from error
+
+
+def _tree(archive: FileDigest, blobs: Blobs) -> FileDigest:
+    path = blobs.path(archive.sha256)
+    if archive.name.endswith(".zip"):
+        with zipfile.ZipFile(path) as opened:
+            return _packed(archive.name, list(_of_zip(opened)), lambda item: _zip_chunks(opened, item), blobs)
+    with tempfile.TemporaryFile() as spool:
+        _unpack(path, spool)
+        with tarfile.open(fileobj=spool, mode="r:", errorlevel=2) as tar:
+            return _packed(archive.name, list(_of_tar(tar)), lambda item: _tar_chunks(tar, item), blobs)
+
+
+def _packed(name: str, entries: list[_Entry], chunks: _Chunks, blobs: Blobs) -> FileDigest:
+    entries = _stripped(entries)
+    if not any(entry.member.kind == "file" for entry in entries):
+        msg = f"{name}: expected the files of a project, found none"
+        raise UsageError(msg)
+    newest = max(entry.member.time for entry in entries)
+    members = _with_folders(name, entries, newest)
+    filled = (
+        member._replace(content=chunks(entry)) if entry is not None and member.kind == "file" else member
+        for member, entry in members
+    )
+    return blobs.put(packed(filled, TOP, newest, modes=OPEN, of=name), name="tree.tar", limit=TREE_LIMIT)
+
+
+def _stripped(entries: list[_Entry]) -> list[_Entry]:
+    """Without the one folder that holds everything."""
+    tops = {entry.path.partition("/")[0] for entry in entries}
+    if len(tops) != 1 or any("/" not in entry.path and entry.member.kind != "folder" for entry in entries):
+        return entries
+    inner = [(entry, entry.path.partition("/")[2]) for entry in entries]
+    return [entry._replace(path=path, member=entry.member._replace(path=path)) for entry, path in inner if path]
+
+
+def _with_folders(name: str, entries: list[_Entry], newest: int) -> Iterator[tuple[Member, _Entry | None]]:
+    """In the order of a canonical tar, each in its folder, the last of several with one name; none behind a link."""
+    unique = {entry.path: entry for entry in entries}
+    kinds = {path: entry.member.kind for path, entry in unique.items()}
+    for path in list(unique):
+        for parent in PurePosixPath(path).parents:
+            kind = kinds.setdefault(str(parent), "folder") if str(parent) != "." else "folder"
+            if kind != "folder":
+                msg = f"{name}: {str(parent)[:200]!r} is a {kind}, and yet {path[:200]!r} lies in it"
+                raise UsageError(msg)
+    for path in sorted(kinds, key=in_order):
+        entry = unique.get(path)
+        yield (entry.member, entry) if entry else (Member(path, "folder", newest), None)
+
+
+def _of_tar(tar: tarfile.TarFile) -> Iterator[_Entry]:
+    for number, info in enumerate(tar):
+        path = _safe(info.name, number)
+        time = min(max(0, int(info.mtime)), _LARGEST_TIME)
+        if not path:
+            continue
+        if info.isdir():
+            yield _Entry(path, Member(path, "folder", time), info)
+        elif info.issym():
+            yield _Entry(path, Member(path, "link", time, link=inner_link(info.linkname, path, path)), info)
+        elif info.isreg() or info.islnk():
+            executable = bool(info.mode & 0o100)
+            size = info.size if info.isreg() else tar.getmember(info.linkname).size
+            yield _Entry(path, Member(path, "file", time, executable, size), info)
+        else:
+            msg = f"{path[:200]!r}: expected only files, folders and links in a source archive, found a device or pipe"
+            raise UsageError(msg)
+
+
+def _of_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
+    import calendar
+
+    for number, info in enumerate(archive.infolist()):
+        path = _safe(info.filename, number)
+        if not path:
+            continue
+        time = max(0, calendar.timegm((*info.date_time, 0, 0, 0)))
+        kind = (info.external_attr >> 16) & 0o170000
+        if kind == 0o120000:
+            target = archive.read(info).decode("utf-8", "surrogateescape")[: PATH_LIMIT + 1]
+            yield _Entry(path, Member(path, "link", time, link=inner_link(target, path, path)), info)
+        elif info.is_dir():
+            yield _Entry(path, Member(path, "folder", time), info)
+        else:
+            executable = bool((info.external_attr >> 16) & 0o100)
+            yield _Entry(path, Member(path, "file", time, executable, info.file_size), info)
+
+
+def _safe(name: str, number: int) -> str:
+    """The path inside the tree; empty for the top itself. ``UsageError`` for one that leads out."""
+    if number >= MEMBERS_LIMIT:
+        msg = f"expected at most {MEMBERS_LIMIT} files and folders in a source archive, found more"
+        raise UsageError(msg)
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\0" in name or len(name) > PATH_LIMIT or ".git" in parts:
+        msg = f"expected paths inside the tree in a source archive, found {name[:200]!r}"
+        raise UsageError(msg)
+    return "/".join(parts)
+
+
+def _tar_chunks(tar: tarfile.TarFile, entry: _Entry) -> Iterator[bytes]:
+    yield from _chunks(tar.extractfile(cast("tarfile.TarInfo", entry.place)), entry)
+
+
+def _zip_chunks(archive: zipfile.ZipFile, entry: _Entry) -> Iterator[bytes]:
+    with archive.open(cast("zipfile.ZipInfo", entry.place)) as content:
+        yield from _chunks(content, entry)
+
+
+def _chunks(content: IO[bytes] | None, entry: _Entry) -> Iterator[bytes]:
+    left = entry.member.size
+    while content is not None and left and (chunk := content.read(min(_CHUNK, left))):
+        left -= len(chunk)
+        yield chunk
+    if left:
+        msg = f"{entry.path[:200]!r}: expected {entry.member.size} bytes, found {entry.member.size - left}"
+        raise UsageError(msg)
+
+
+def _unpack(path: Path, spool: BinaryIO) -> None:
+    """The tar inside, into an empty file."""
+    left = TREE_LIMIT
+    with path.open("rb") as raw, _plain(raw) as stream:
+        while chunk := stream.read(_CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                raise TooLargeError(path.name)
+            spool.write(chunk)
+    spool.seek(0)
+
+
+def _plain(raw: BinaryIO) -> IO[bytes]:
+    """What a compressed file holds, by its first bytes; a file that is not compressed as it is."""
+    magic = raw.read(6)
+    raw.seek(0)
+    for start, opened in _COMPRESSED.items():
+        if magic.startswith(start):
+            return opened(raw)
+    return raw

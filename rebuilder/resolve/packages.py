@@ -1,0 +1,367 @@
+"""Packages of a language's index: the ``Ecosystem`` port. What an index published is held against a declared commit.
+
+Reads top to bottom: a purl or a recipe becomes a ``Resolution``; then endorsement, source, relations and plan. What is
+particular to one index is its ``PackageKind``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rebuilder.check.builds import Materials
+from rebuilder.errors import RecipeError, Stopped, UsageError
+from rebuilder.model import (
+    BuildKind,
+    BuildPlan,
+    Endorsement,
+    FileDigest,
+    Input,
+    Limits,
+    Located,
+    Published,
+    SignatureCheck,
+    Source,
+    SourceKind,
+)
+from rebuilder.ports import Resolution
+from rebuilder.recipe import PackageRecipe, RecipeFile
+from rebuilder.resolve import package_builds, packages_inputs, packages_recipe, packages_source, replays
+from rebuilder.resolve.package_kind import Taken, Wanted
+from rebuilder.resolve.projects import with_packages
+from rebuilder.resolve.projects_files import take_one, take_pinned
+from rebuilder.resolve.projects_recipe import HISTORY_NAME, LOCAL, TREE_NAME
+from rebuilder.resolve.recipe_text import render_recipe
+from rebuilder.resolve.recipes import load_lock, load_recipe
+
+if TYPE_CHECKING:
+    from rebuilder.lock import LanguagePackage, ToolchainLock
+    from rebuilder.ports import Blobs, Fetcher, Progress
+    from rebuilder.releases import Release, Signed
+    from rebuilder.resolve.package_kind import PackageKind
+    from rebuilder.resolve.package_ports import Indexes, Repositories, Repository
+
+
+class PackageEndorser(Protocol):
+    """Who vouches for a release, as ``endorse.packages.PackageEndorser``."""
+
+    def chain(
+        self,
+        published: Published,
+        *,
+        anchor: str,
+        allow_missing: str,
+        release: Release | None,
+        papers: tuple[FileDigest, ...] = (),
+    ) -> Endorsement:
+        """The endorsement, from saved bytes alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a person said of a release, beyond its purl."""
+
+    #: A folder, a bundle or a URL of a repository; an archive; empty: what the release itself names.
+    source: str = ""
+    #: A commit or a tag of it; empty: the one inferred.
+    commit: str = ""
+    #: The release's own sdist is the source.
+    from_sdist: bool = False
+    #: Signatures and checksum lists, and the anchor that has to have made them.
+    papers: tuple[Path, ...] = ()
+    anchor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packages:
+    """``ports.Ecosystem`` for packages of indexes."""
+
+    kinds: Mapping[str, PackageKind]
+    indexes: Indexes
+    repositories: Repositories
+    fetcher: Fetcher
+    blobs: Blobs
+    endorser: PackageEndorser
+    #: What the signatures of a commit and its tag are worth, as evidence.
+    judge: Callable[[tuple[Signed, ...]], tuple[SignatureCheck, ...]]
+    #: The tree of an archive.
+    archive_tree: Callable[[FileDigest, Blobs], FileDigest]
+    #: Upstream archives that Debian carries.
+    carried: packages_source.Carriers
+    npm_cache: Callable[[tuple[LanguagePackage, ...]], FileDigest]
+    #: Text of `sandbox/replay_shim.py`.
+    shim: str
+    progress: Progress
+    #: The operator's caps, by the names of ``model.Limits``.
+    limits: Mapping[str, float]
+
+    # --- what is asked for --------------------------------------------------------------------------
+
+    def infer(self, target: str, asked: Asked) -> Resolution:
+        """A purl: what its index published, from which source, and how, as far as that can be inferred.
+
+        ``UsageError`` for what no index has; ``Stopped(unavailable)`` where files or source cannot be had.
+        """
+        wanted = packages_recipe.wanted_of(target)
+        kind = self.kinds[wanted.system]
+        taken = self._taken(kind, wanted)
+        self.progress.stage("resolve", "source")
+        sourced = packages_source.find(self._places(), kind, taken, asked)
+        taken = packages_source.compared(sourced, taken)
+        with self.blobs.path(sourced.tree.sha256).open("rb") as tar:
+            draft = kind.draft(taken, packages_source.ground(sourced, tar))
+        history = sourced.history() if draft.build.history else None
+        if draft.build.history and history is None:
+            draft = replace(draft, build=draft.build.model_copy(update={"history": False}))
+        limits = Limits.model_validate({**draft.build.limits.model_dump(), **self.limits})
+        draft = replace(draft, build=draft.build.model_copy(update={"limits": limits}))
+        guesses = (*sourced.guesses, *draft.guesses)
+        source = packages_source.recipe_source(sourced, taken, history)
+        recipe = packages_recipe.recipe_of(taken, source, draft, guesses)
+        papers, recipe = self._papers(asked, recipe)
+        return Resolution(
+            published=packages_recipe.published_of(recipe),
+            recipe=recipe,
+            recipe_bytes=render_recipe(recipe).encode(),
+            lock=None,
+            inputs=packages_inputs.inputs(recipe, None),
+            warnings=(*taken.targets.notes, *sourced.notes, *draft.notes),
+            release=taken.release,
+            papers=papers,
+            guesses=guesses,
+            committed=sourced.commit.time if sourced.commit else None,
+            signed=sourced.signatures(),
+            holds=sourced.repository.holds if sourced.repository else None,
+        )
+
+    def resolve(self, target: str, *, source: str = "", artifacts: tuple[Path, ...] = ()) -> Resolution:
+        """The path of a recipe v3. ``source``: where its repository is at hand, in place of the one it names.
+
+        ``Stopped(unavailable)`` where files or source cannot be had; ``UsageError`` where the source is not what the
+        recipe pins.
+        """
+        path = Path(target)
+        recipe, data = load_recipe(path)
+        if not isinstance(recipe, PackageRecipe):
+            msg = f"{path}: expected a recipe of a package, found one of {recipe.purl} ({recipe.format})"
+            raise RecipeError(msg)
+        take_pinned(artifacts, recipe, self.blobs)
+        lock_path = path.parent / recipe.toolchain.lock
+        lock = load_lock(lock_path)[0] if lock_path.exists() else None
+        return self.of_recipe(recipe, data, lock, source=source)
+
+    def of_recipe(
+        self, recipe: PackageRecipe, data: bytes, lock: ToolchainLock | None, *, source: str = ""
+    ) -> Resolution:
+        """A recipe at hand; artifacts and source are in the blobs then. Raises as ``resolve``."""
+        published = self._have(recipe, packages_recipe.published_of(recipe), source)
+        return Resolution(
+            published=published,
+            recipe=recipe,
+            recipe_bytes=data,
+            lock=lock,
+            inputs=packages_inputs.inputs(recipe, lock, published),
+            warnings=packages_inputs.weakened(recipe, lock, published),
+            signed=self._signed(recipe, source),
+        )
+
+    def today(self, resolution: Resolution) -> Resolution:
+        """As ``ports.Ecosystem.today``: whoever solves the lock reads the indexes of the suite itself."""
+        inputs = tuple(item for item in resolution.inputs if item.name != "toolchain")
+        toolchain = packages_inputs.toolchain(package_recipe(resolution), None)
+        return replace(resolution, lock=None, inputs=(*inputs, toolchain))
+
+    # --- who vouches, what it is made from ----------------------------------------------------------
+
+    def endorse(self, resolution: Resolution) -> Endorsement:
+        """As ``ports.Ecosystem.endorse``: by signatures at hand, else by the index alone."""
+        asked = resolution.recipe.endorsement
+        return self.endorser.chain(
+            resolution.published,
+            anchor=asked.anchor,
+            allow_missing=asked.allow_missing,
+            release=resolution.release,
+            papers=resolution.papers,
+        )
+
+    def source(self, resolution: Resolution) -> tuple[Source, tuple[SignatureCheck, ...]]:
+        """As ``ports.Ecosystem.source``: the tree, which is in the store by now; and signatures of commit and tag."""
+        recipe = package_recipe(resolution)
+        files = resolution.published.source_files
+        source = Source(
+            kind=recipe.source.kind,
+            name=recipe.source.name,
+            version=recipe.source.version,
+            files=tuple(FileDigest(name=file.name, sha256=file.sha256, size=file.size) for file in files),
+            uri=packages_source.source_uri(recipe),
+        )
+        return source, self.judge(resolution.signed)
+
+    def relations(self, resolution: Resolution, source: Source, build: BuildKind) -> tuple[str, ...]:
+        """As ``ports.Ecosystem.relations``: what the recipe asks for, and what its build needs besides."""
+        del source, build
+        recipe = package_recipe(resolution)
+        return tuple(dict.fromkeys((*recipe.toolchain.relations, *package_builds.needed_relations(recipe))))
+
+    def plan(self, resolution: Resolution, source: Source, build: BuildKind) -> tuple[BuildPlan, tuple[Input, ...]]:
+        """As ``ports.Ecosystem.plan``, with the packages of ``resolution.lock``. ``RecipeError`` for a lock that lacks
+        the packages of the language."""
+        del source, build
+        recipe = package_recipe(resolution)
+        packages = resolution.lock.languages if resolution.lock else ()
+        asked = recipe.toolchain
+        for system, wanted in (("pypi", bool(asked.wheels)), ("npm", asked.npm or bool(asked.node))):
+            if wanted and not any(package.system == system for package in packages):
+                msg = f"{asked.lock}: expected the packages of {system} that the recipe asks for, found none"
+                raise RecipeError(msg, hint="make the lock anew: rebuilder lock --relock RECIPE")
+        return package_builds.plan_of(recipe, self.materials(resolution, packages), self.shim), ()
+
+    def materials(self, resolution: Resolution, packages: tuple[LanguagePackage, ...]) -> Materials:
+        """What a build of the recipe is given, in the blobs."""
+        recipe = package_recipe(resolution)
+        bare, others = package_builds.with_clients(tree_materials(resolution.published), packages, recipe)
+        filled = with_packages(bare, others, self.npm_cache)
+        if not recipe.build.replay:
+            return filled
+        paths = {item.name: self.blobs.path(item.sha256) for item in recipe.artifacts}
+        data = replays.replay_of(paths, recipe)
+        return replace(filled, replay=self.blobs.put([data], name="replay.json", limit=len(data)))
+
+    # --- for a search -------------------------------------------------------------------------------
+
+    def completed(self, recipe: PackageRecipe, first: PackageRecipe, place: str) -> PackageRecipe:
+        """A recipe whose commit or history is another than that of ``first``, with the files of that source. Raises as
+        ``Repository``."""
+        source = recipe.source
+        same = (source.commit, recipe.build.history) == (first.source.commit, first.build.history)
+        if same or source.kind is not SourceKind.GIT_COMMIT:
+            return recipe
+        repository = self._opened(recipe, place)
+        tree = repository.tree(source.commit, source.subfolder, submodules=source.submodules)
+        history = repository.history(source.commit) if recipe.build.history else None
+        tags = [tag.name for tag in repository.tags() if tag.commit == source.commit]
+        files = packages_recipe.source_files(tree, history, None)
+        tag = source.tag if source.tag in tags else ""
+        return recipe.model_copy(update={"source": source.model_copy(update={"files": files, "tag": tag})})
+
+    def narrowed(self, resolution: Resolution, name: str) -> Resolution:
+        """The same for one file of the release."""
+        recipe = packages_recipe.of_one_file(package_recipe(resolution), name)
+        return replace(
+            resolution,
+            recipe=recipe,
+            recipe_bytes=render_recipe(recipe).encode(),
+            published=resolution.published.model_copy(
+                update={"purl": recipe.purl, "artifacts": packages_recipe.published_of(recipe).artifacts}
+            ),
+        )
+
+    # --- steps --------------------------------------------------------------------------------------
+
+    def _taken(self, kind: PackageKind, wanted: Wanted) -> Taken:
+        self.progress.stage("resolve", f"{wanted.name} {wanted.version}".strip())
+        release = self.indexes.release(wanted.system, wanted.name, wanted.version)
+        wanted = replace(wanted, name=release.name, version=release.version)
+        targets = kind.targets(release, wanted)
+        files = self.indexes.take(release, [file.name for file in targets.files])
+        paths = {file.name: self.blobs.path(file.sha256) for file in files}
+        return Taken(wanted=wanted, release=release, targets=targets, files=files, paths=paths)
+
+    def _places(self) -> packages_source.Places:
+        return packages_source.Places(
+            repositories=self.repositories,
+            blobs=self.blobs,
+            archive_tree=self.archive_tree,
+            progress=self.progress,
+            carried=self.carried,
+        )
+
+    def _papers(self, asked: Asked, recipe: PackageRecipe) -> tuple[tuple[FileDigest, ...], PackageRecipe]:
+        if not asked.papers:
+            return (), recipe
+        papers = tuple(take_one(path, self.blobs) for path in asked.papers)
+        endorsement = recipe.endorsement.model_copy(update={"anchor": asked.anchor, "allow_missing": ""})
+        return papers, recipe.model_copy(update={"endorsement": endorsement})
+
+    def _have(self, recipe: PackageRecipe, published: Published, place: str) -> Published:
+        """Artifacts and source into the blobs. The history of one commit is packed in another way by a clone that has
+        other tags, so that its digest may be another than the recipe's."""
+        lacking = [item.file for item in published.artifacts if not self.blobs.has(item.file.sha256)]
+        local = [file.name for file in lacking if file.archive == LOCAL]
+        if local:
+            msg = f"files that the recipe of {published.purl} pins are not in the store: {', '.join(local)}"
+            raise UsageError(msg, hint="name each with --artifact FILE; the recipe says which bytes they have to have")
+        self.indexes.fetch(lacking)
+        tree, *others = published.source_files
+        archive = packages_recipe.archive_file(recipe)
+        if not self.blobs.has(tree.sha256):
+            self.progress.stage("resolve", "source")
+            found = self._again(recipe, archive, place)
+            if found.sha256 != tree.sha256:
+                msg = f"expected the tree that the recipe pins, sha256 {tree.sha256}, found {found.sha256}"
+                raise UsageError(msg, hint=packages_source.OTHER_TREE)
+        if archive is not None:
+            self._archive(recipe, archive)
+        had = tuple(self._history(recipe, file, place) if file.name == HISTORY_NAME else file for file in others)
+        return published.model_copy(update={"source_files": (tree, *had)})
+
+    def _again(self, recipe: PackageRecipe, archive: RecipeFile | None, place: str) -> FileDigest:
+        if archive is not None:
+            return self.archive_tree(self._archive(recipe, archive), self.blobs)
+        source = recipe.source
+        return self._opened(recipe, place).tree(source.commit, source.subfolder, submodules=source.submodules)
+
+    def _archive(self, recipe: PackageRecipe, archive: RecipeFile) -> FileDigest:
+        file = Located(**archive.model_dump(), archive=recipe.source.archive)
+        if not self.blobs.has(file.sha256):
+            if file.archive == LOCAL:
+                msg = f"the source of {recipe.purl} is not at hand: {file.name} is not in the store"
+                raise UsageError(msg, hint="name it with --source FILE")
+            if file.archive in ("pypi", "npm"):
+                self.indexes.fetch([file])
+            else:
+                self.fetcher.fetch(file)
+        return FileDigest(name=file.name, sha256=file.sha256, size=file.size)
+
+    def _history(self, recipe: PackageRecipe, wanted: Located, place: str) -> Located:
+        if self.blobs.has(wanted.sha256):
+            return wanted
+        commit = recipe.source.commit
+        found = self._opened(recipe, place).history(commit)
+        return Located(**found.model_dump(), archive=LOCAL, path=HISTORY_NAME)
+
+    def _opened(self, recipe: PackageRecipe, place: str) -> Repository:
+        where = place or recipe.source.repository
+        if not where or not recipe.source.commit:
+            msg = f"the source of {recipe.purl} is not at hand: {TREE_NAME} or {HISTORY_NAME} is not in the store"
+            raise UsageError(msg, hint="the recipe names no repository: name a clone of it with --source DIR or URL")
+        return self.repositories.open(where, commit=recipe.source.commit)
+
+    def _signed(self, recipe: PackageRecipe, place: str) -> tuple[Signed, ...]:
+        """Of the commit and the tag, where the repository can be had: evidence, and never a condition."""
+        source = recipe.source
+        if source.kind is not SourceKind.GIT_COMMIT or not (place or source.repository):
+            return ()
+        try:
+            return self._opened(recipe, place).signatures(source.commit, source.tag)
+        except (Stopped, UsageError) as error:
+            self.progress.line(f"signatures of commit {source.commit} were not looked at: {error}")
+            return ()
+
+
+def tree_materials(published: Published) -> Materials:
+    """Tree and history, as a build is given them; an archive that the tree was made from is none."""
+    files = {
+        file.name: FileDigest(name=file.name, sha256=file.sha256, size=file.size) for file in published.source_files
+    }
+    return Materials(tree=files[TREE_NAME], history=files.get(HISTORY_NAME))
+
+
+def package_recipe(resolution: Resolution) -> PackageRecipe:
+    """Its recipe, which is one of a package. ``RecipeError`` for any other."""
+    if isinstance(resolution.recipe, PackageRecipe):
+        return resolution.recipe
+    msg = f"expected a recipe of a package, found one of {resolution.recipe.purl} ({resolution.recipe.format})"
+    raise RecipeError(msg)
