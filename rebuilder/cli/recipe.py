@@ -3,49 +3,95 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from rebuilder.cli import drafts, targets
 from rebuilder.config import load_config
 from rebuilder.errors import UsageError
+
+if TYPE_CHECKING:
+    from rebuilder.lock import ToolchainLock
+    from rebuilder.recipe import Recipe
 
 
 @click.command()
 @click.argument("purl")
+@click.argument("command", nargs=-1, metavar="[-- COMMAND]")
 @click.option("--recipes", type=click.Path(file_okay=False, path_type=Path), default=Path("recipes"), show_default=True,
               help="The folder recipes live in; the path below it follows from the purl.")
+@click.option("--source", default="", metavar="PLACE",
+              help="Its repository (a folder, a bundle, a URL) or an archive, in place of what the release names.")
+@click.option("--commit", default="", metavar="COMMIT", help="This commit or tag, not the one that is inferred.")
+@click.option("--from-sdist", is_flag=True, help="The release's own sdist is the source.")
+@click.option("--artifact", "artifacts", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
+              help="With pkg:generic: a file that the build has to give.")
+@click.option("--search", "budget", type=click.IntRange(1, 50), metavar="N",
+              help="Rebuild at most N times to find the inputs that make it equal, and write those.")
 @click.option("--no-lock", is_flag=True, help="Write the recipe only; `rebuilder lock` can follow.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def init(purl: str, recipes: Path, *, no_lock: bool, quiet: bool) -> None:
+def init(purl: str, command: tuple[str, ...], recipes: Path, **options: Any) -> None:  # noqa: ANN401 - click's
     """Write a recipe (and its toolchain lock) for what PURL names today, pinned by digest.
 
     A recipe is a text file that says what was published, from which source, and how it is to be built, so
     that the same check can be repeated later. A recipe that is there already is never changed.
 
+    For a package of PyPI or npm, commit, backend, times and owners are inferred; each stands in the recipe with its
+    evidence and how sure it is. For pkg:generic, any repository and any command will do.
+
     \b
-    Example:
+    Examples:
       rebuilder init 'pkg:deb/debian/less?distro=trixie'
+      rebuilder init pkg:pypi/iniconfig@2.0.0
+      rebuilder init pkg:npm/is-number@7.0.0 --source ~/src/is-number --search 6
+      rebuilder init pkg:generic/demo@1.0 --source ~/src/demo --artifact demo-1.0.tar -- make dist
     """
     from rebuilder.cli.progress import shown
-    from rebuilder.resolve.recipes import recipe_path, render_recipe
-    from rebuilder.store.durable import in_use, replace_synced
+    from rebuilder.report.text import clean
+    from rebuilder.resolve.recipes import lock_beside
+    from rebuilder.store.durable import in_use
     from rebuilder.wiring import workshop
 
+    said = targets.Said(
+        target=purl, source=options["source"], commit=options["commit"], from_sdist=options["from_sdist"],
+        artifacts=options["artifacts"],
+    )  # fmt: skip
+    wish = drafts.Wish(said=said, command=command, budget=options["budget"] or 0)
+    drafts.check(wish)
     config = load_config()
-    with in_use(config.state), shown(quiet=quiet) as progress:
+    with in_use(config.state), shown(quiet=options["quiet"]) as progress:
         shop = workshop(config, progress)
-        resolution = shop.ecosystem.resolve(purl)
-        recipe = shop.ecosystem.init(resolution)
-        path = recipe_path(recipes, recipe)
-        if path.exists():
-            msg = f"{path} exists; it was written by a person or before, and is left as it is"
-            step = "verify" if path.with_name("toolchain.lock.json").exists() else "lock"
-            raise UsageError(msg, hint=f"go on with `rebuilder {step} {path}`, or remove it first")
-        replace_synced(path, render_recipe(recipe).encode())
-    click.echo(f"wrote {path}")
-    if not no_lock:
-        write_lock(path, want=(), buildinfo=None, quiet=quiet)
-    click.echo(f"next: rebuilder verify {path}")
+        paths = [_write(recipe, lock, recipes) for recipe, lock in drafts.drafted(shop, wish)]
+    for path, told in paths:
+        click.echo(f"wrote {path}")
+        for line in told:
+            click.echo(f"  {clean(line)}")
+        if not options["no_lock"] and not lock_beside(path).exists():
+            write_lock(path, want=(), buildinfo=None, quiet=options["quiet"])
+        click.echo(f"next: rebuilder verify {path}")
+
+
+def _write(recipe: Recipe, lock: ToolchainLock | None, recipes: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write both where they are not there yet; the recipe's path, and what was inferred, in words."""
+    from rebuilder.lock import to_bytes
+    from rebuilder.recipe import PackageRecipe
+    from rebuilder.resolve.recipes import recipe_path, render_recipe
+    from rebuilder.store.durable import replace_synced
+
+    path = recipe_path(recipes, recipe)
+    if path.exists():
+        msg = f"{path} exists; it was written by a person or before, and is left as it is"
+        step = "verify" if path.with_name("toolchain.lock.json").exists() else "lock"
+        raise UsageError(msg, hint=f"go on with `rebuilder {step} {path}`, or remove it first")
+    replace_synced(path, render_recipe(recipe).encode())
+    if lock is not None:
+        replace_synced(path.with_name(recipe.toolchain.lock), to_bytes(lock))
+    guesses = recipe.guesses if isinstance(recipe, PackageRecipe) else ()
+    return path, tuple(
+        f"{one.input}: {one.value or 'none'} ({one.origin.value}, {one.confidence:.0%} sure): {one.evidence}"
+        for one in guesses
+    )
 
 
 @click.command()

@@ -237,13 +237,30 @@ def searched(own: Bench, said: Said, ports: Ports, budget: int) -> dict[str, Cal
     """What the pipeline is to verify after a search, by target; nothing where the target cannot even be resolved: then
     verifying it says why."""
     from rebuilder.errors import Stopped
-    from rebuilder.package_inputs import toolchains
-    from rebuilder.package_search import Workbench, searched
 
     if own.packages is None:
         return {}
+    try:
+        first = own.resolve(said)
+    except Stopped:
+        return {}
+    found = found_by_search(own, own.packages, said, ports, first, budget)
+    return {resolution.published.purl: _given(resolution) for resolution in found}
+
+
+def _given(resolution: Resolution) -> Callable[[], Resolution]:
+    return lambda: resolution
+
+
+def found_by_search(
+    own: Bench, packages: Packages, said: Said, ports: Ports, first: Resolution, budget: int
+) -> tuple[Resolution, ...]:
+    """What a search came to, as ``package_search.searched``."""
+    from rebuilder.package_inputs import toolchains
+    from rebuilder.package_search import Workbench, searched
+
     workbench = Workbench(
-        ecosystem=own.packages,
+        ecosystem=packages,
         toolchains=toolchains(own.shop, fresh=False),
         builder=ports.builder,
         blobs=ports.blobs,
@@ -251,14 +268,6 @@ def searched(own: Bench, said: Said, ports: Ports, budget: int) -> dict[str, Cal
         new_run_id=ports.new_run_id,
         source=said.source,
     )
-    try:
-        first = own.resolve(said)
-    except Stopped:
-        return {}
     found, resolutions = searched(workbench, first, budget=budget)
     ports.progress.line(f"search: {found.reason}")
-    return {resolution.published.purl: _given(resolution) for resolution in resolutions}
-
-
-def _given(resolution: Resolution) -> Callable[[], Resolution]:
-    return lambda: resolution
+    return resolutions

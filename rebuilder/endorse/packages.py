@@ -123,10 +123,10 @@ def _outcome(
 
 
 def _lacking(name: str, found: list[Voice]) -> tuple[EndorsementResult, str]:
-    """Why nobody vouches for one artifact, with what there is in place of that."""
+    """Why nobody vouches for one artifact; what there is in place of that stands in the chain."""
     if _spoken(name, found, _NO_KEY):
         return _NO_KEY, f"{name}: signed, but by no key that is pinned"
-    return _MISSING, "; ".join((f"{name}: nobody signed it, nor a list that names it", *_spoken(name, found, _MISSING)))
+    return _MISSING, f"{name}: nobody signed it, nor a list that names it"
 
 
 def _spoken(name: str, found: list[Voice], result: EndorsementResult) -> list[str]:

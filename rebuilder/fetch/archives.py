@@ -7,6 +7,7 @@ execute, links that stay inside, and the times that the archive records. Not kep
 from __future__ import annotations
 
 import bz2
+import calendar
 import gzip
 import lzma
 import tarfile
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
+from rebuilder import tarsafe
 from rebuilder.errors import TooLargeError, UsageError
 from rebuilder.treetar import MEMBERS_LIMIT, OPEN, PATH_LIMIT, Member, in_order, inner_link, packed
 
@@ -34,8 +36,10 @@ _UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueErr
 _COMPRESSED: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
     b"\x1f\x8b": lambda raw: cast("IO[bytes]", gzip.GzipFile(fileobj=raw)),
     b"BZh": lambda raw: cast("IO[bytes]", bz2.BZ2File(raw)),
-    b"\xfd7zXZ": lambda raw: cast("IO[bytes]", lzma.LZMAFile(raw)),  # noqa: SIM115 - closed by the caller
+    b"\xfd7zXZ": tarsafe.unxz,
 }
+#: LZMA in a zip may ask for gigabytes before it gives a byte.
+_ZIPPED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 
 class _Entry(NamedTuple):
@@ -73,7 +77,7 @@ def _tree(archive: FileDigest, blobs: Blobs) -> FileDigest:
             return _packed(archive.name, list(_of_zip(opened)), lambda item: _zip_chunks(opened, item), blobs)
     with tempfile.TemporaryFile() as spool:
         _unpack(path, spool)
-        with tarfile.open(fileobj=spool, mode="r:", errorlevel=2) as tar:
+        with tarsafe.Archive.open(fileobj=spool, mode="r:", errorlevel=2) as tar:
             return _packed(archive.name, list(_of_tar(tar)), lambda item: _tar_chunks(tar, item), blobs)
 
 
@@ -82,6 +86,10 @@ def _packed(name: str, entries: list[_Entry], chunks: _Chunks, blobs: Blobs) -> 
     if not any(entry.member.kind == "file" for entry in entries):
         msg = f"{name}: expected the files of a project, found none"
         raise UsageError(msg)
+    for _, member, _ in entries:
+        if member.kind == "link":
+            # Only now: what lies beside the one folder is outside of the tree.
+            inner_link(member.link, member.path, f"{name}: {member.path[:200]}")
     newest = max(entry.member.time for entry in entries)
     members = _with_folders(name, entries, newest)
     filled = (
@@ -116,41 +124,65 @@ def _with_folders(name: str, entries: list[_Entry], newest: int) -> Iterator[tup
 
 
 def _of_tar(tar: tarfile.TarFile) -> Iterator[_Entry]:
+    files: dict[str, tarfile.TarInfo] = {}
     for number, info in enumerate(tar):
         path = _safe(info.name, number)
-        time = min(max(0, int(info.mtime)), _LARGEST_TIME)
         if not path:
             continue
-        if info.isdir():
+        if info.isreg():
+            files[path] = info
+        elif info.islnk():
+            # One file by two names: whose modes and times are those of the first.
+            files[path] = _first_name(info, files, number)
+        else:
+            files.pop(path, None)
+        time = min(max(0, int(files.get(path, info).mtime)), _LARGEST_TIME)
+        if path in files:
+            kept = files[path]
+            yield _Entry(path, Member(path, "file", time, bool(kept.mode & 0o100), kept.size), kept)
+        elif info.isdir():
             yield _Entry(path, Member(path, "folder", time), info)
         elif info.issym():
-            yield _Entry(path, Member(path, "link", time, link=inner_link(info.linkname, path, path)), info)
-        elif info.isreg() or info.islnk():
-            executable = bool(info.mode & 0o100)
-            size = info.size if info.isreg() else tar.getmember(info.linkname).size
-            yield _Entry(path, Member(path, "file", time, executable, size), info)
+            yield _Entry(path, Member(path, "link", time, link=info.linkname), info)
         else:
             msg = f"{path[:200]!r}: expected only files, folders and links in a source archive, found a device or pipe"
             raise UsageError(msg)
 
 
-def _of_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
-    import calendar
+def _first_name(link: tarfile.TarInfo, files: dict[str, tarfile.TarInfo], number: int) -> tarfile.TarInfo:
+    """The file that a hard link is another name of. Its own search would look through the whole archive each time."""
+    found = files.get(_safe(link.linkname, number))
+    if found is None:
+        msg = f"{link.name[:200]!r}: expected a hard link to a file before it, found one to {link.linkname[:200]!r}"
+        raise UsageError(msg)
+    return found
 
+
+def _of_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
     for number, info in enumerate(archive.infolist()):
         path = _safe(info.filename, number)
         if not path:
             continue
-        time = max(0, calendar.timegm((*info.date_time, 0, 0, 0)))
+        if info.compress_type not in _ZIPPED:
+            msg = f"{path[:200]!r}: expected a file that is stored, deflated or packed with bzip2, found another method"
+            raise UsageError(msg)
+        time = _zip_time(info)
         kind = (info.external_attr >> 16) & 0o170000
         if kind == 0o120000:
-            target = archive.read(info).decode("utf-8", "surrogateescape")[: PATH_LIMIT + 1]
-            yield _Entry(path, Member(path, "link", time, link=inner_link(target, path, path)), info)
+            with archive.open(info) as content:
+                target = content.read(PATH_LIMIT + 1).decode("utf-8", "surrogateescape")
+            yield _Entry(path, Member(path, "link", time, link=target), info)
         elif info.is_dir():
             yield _Entry(path, Member(path, "folder", time), info)
         else:
             executable = bool((info.external_attr >> 16) & 0o100)
             yield _Entry(path, Member(path, "file", time, executable, info.file_size), info)
+
+
+def _zip_time(info: zipfile.ZipInfo) -> int:
+    """Its time, which has no zone, as UTC. A date that is all zeros means the first that a zip can have."""
+    year, month, day, *clock = info.date_time
+    return calendar.timegm((year, min(max(1, month), 12), max(1, day), *clock, 0, 0, 0))
 
 
 def _safe(name: str, number: int) -> str:

@@ -74,6 +74,10 @@ def recipe_of(order: Order, repositories: Repositories, blobs: Blobs, limits: di
     with blobs.path(tree.sha256).open("rb") as tar:
         opened = TarTree(tar)
         settings = read_settings(opened)
+        if order.command and not settings.outputs:
+            # What is to be held against the files is what has their names, wherever the command leaves it.
+            names = tuple(f"**/{_plain(path.name)}" for path in order.artifacts)
+            settings = settings.model_copy(update={"outputs": names})
         project = detect(opened, settings, name=purl.name, command=order.command)
     files = take(order.artifacts, project.outputs, blobs)
     history = repository.history(choice.commit) if project.history else None
@@ -102,6 +106,11 @@ def recipe_of(order: Order, repositories: Repositories, blobs: Blobs, limits: di
         build=_build(project, found.time if found else None, history is not None, {**limits, **settings.limits}),
         guesses=(row(guess),),
     )
+
+
+def _plain(name: str) -> str:
+    """A name as a glob that matches it alone."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _purl(text: str) -> PackageURL:

@@ -19,8 +19,9 @@ from rebuilder.resolve import strategies
 from rebuilder.resolve.infer import python as infer
 from rebuilder.resolve.infer import repository
 from rebuilder.resolve.infer.sdist_facts import SdistFacts, read_sdist
+from rebuilder.resolve.infer.seen import CONSTANTS
 from rebuilder.resolve.infer.translations import Translation, translations
-from rebuilder.resolve.infer.wheel_facts import WheelFacts, read_wheel
+from rebuilder.resolve.infer.wheel_facts import WheelFacts, read_wheel, seconds
 from rebuilder.resolve.package_kind import Draft, Ground, Origins, Taken, Targets, Wanted
 from rebuilder.resolve.packages_source import uploaded
 
@@ -179,13 +180,29 @@ def _build(
         outputs=project.outputs,
         path=variations.control(project.name).tree,
         history=(project.history or strategies.reads_history(front_end)) and ground.commit is not None,
-        environment=project.environment,
+        environment={**project.environment, **_bytecode(taken)},
         epoch=_seconds(known.get("epoch", "")),
         clock=_seconds(known.get("clock", "")),
         umask=known.get("umask") or "0022",
-        replay=replays_of(known.get("times", "commit"), owners, names),
+        replay=replays_of(known.get("times", "commit"), owners, _replayed(taken, known.get("epoch", ""))),
         **plain_owner(owners),
     )
+
+
+def _replayed(taken: Taken, epoch: str) -> tuple[str, ...]:
+    """Artifacts whose times may have to be replayed: no wheel that has one time of its own, an epoch or a constant."""
+    wheel, _ = _facts(taken)
+    times = {seconds(time) for time, _ in wheel.times} if wheel else set()
+    plain = bool(epoch) or times <= set(CONSTANTS)
+    return tuple(file.name for file in taken.files if not (plain and file.name.endswith(".whl")))
+
+
+def _bytecode(taken: Taken) -> dict[str, str]:
+    """No bytecode beside the sources where none was published: a backend that lies in the tree, and what a setup.py
+    imports of it, would leave some."""
+    wheel, sdist = _facts(taken)
+    names = (*(sdist.names if sdist else ()), *(member.name for member in (wheel.members if wheel else ())))
+    return {} if any(name.endswith(".pyc") for name in names) else {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _seconds(text: str) -> int | None:
