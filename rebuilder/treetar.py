@@ -1,6 +1,6 @@
 """A source tree as a tar that is the same bytes for the same files, on any host, and variations of such a tar.
 
-Kept of a folder: names, contents, whether the owner may execute, links that stay inside, and times up to the
+Kept of a folder: names, contents, whether the owner may execute, links as they stand, and times up to the
 changelog's, because a build copies the times of old files into its packages. Not kept: later times (a checkout's
 own, which become the changelog's), owners, other permission bits, `.git`. Format: GNU tar, as Python's tarfile
 writes headers.
@@ -56,8 +56,8 @@ class Member(NamedTuple):
 def tree_tar(folder: Path, top: str, epoch: int, *, modes: Modes = PLAIN) -> Iterator[bytes]:
     """The tar in pieces: one folder ``top`` that holds all of ``folder``, no time later than ``epoch``.
 
-    ``UsageError`` for a link that leads out, a device, a socket or a pipe, a file that can't be read or changes
-    while it is read, and more than ``MEMBERS_LIMIT`` members.
+    ``UsageError`` for a device, a socket or a pipe, a file that can't be read or changes while it is read, and more
+    than ``MEMBERS_LIMIT`` members.
     """
     members = (_member(folder, path, epoch) for path in _walk(folder, PurePosixPath()))
     return packed(members, top, epoch, modes=modes, of=str(folder))
@@ -95,19 +95,24 @@ def in_order(path: str) -> list[bytes]:
     return os.fsencode(path).split(b"/")
 
 
-def inner_link(target: str, path: str, of: str) -> str:
-    """The target of the link at ``path``, which must stay inside the tree, judged by its text alone. ``UsageError``,
-    which calls the link ``of``."""
-    depth = path.count("/")
-    for part in PurePosixPath(target).parts:
-        depth += {"..": -1, ".": 0}.get(part, 1)
-        if depth < 0 or target.startswith("/"):
-            msg = f"{of}: a link that leads out of the source tree, to {target[:200]!r}"
-            raise UsageError(msg, hint="replace it by the file it means, or remove it")
+def kept_link(target: str, of: str) -> str:
+    """The target of a link, which is kept as it stands, wherever it leads: only a build's container unpacks the tree,
+    whoever reads it here reads regular files, and ``packed`` has no member behind a link. ``UsageError``, which calls
+    the link ``of``, for what no link can lead to."""
     if not target or "\0" in target or len(os.fsencode(target)) >= PATH_LIMIT:
         msg = f"{of}: expected a link to a path of 1 to {PATH_LIMIT - 1} bytes, found one to {target[:200]!r}"
         raise UsageError(msg, hint="replace it by the file it means, or remove it")
     return target
+
+
+def leads_out(target: str, path: str) -> bool:
+    """Whether the link at ``path`` leads out of the tree, judged by its text alone."""
+    depth = path.count("/")
+    for part in PurePosixPath(target).parts:
+        depth += {"..": -1, ".": 0}.get(part, 1)
+        if depth < 0:
+            return True
+    return target.startswith("/")
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -245,7 +250,7 @@ def _member(folder: Path, inside: PurePosixPath, epoch: int) -> Member:
     if stat.S_ISDIR(status.st_mode):
         return Member(name, "folder", epoch)
     if stat.S_ISLNK(status.st_mode):
-        return Member(name, "link", time, link=inner_link(str(path.readlink()), name, str(path)))
+        return Member(name, "link", time, link=kept_link(str(path.readlink()), str(path)))
     if stat.S_ISREG(status.st_mode):
         executable = bool(status.st_mode & stat.S_IXUSR)
         return Member(name, "file", time, executable, status.st_size, content=_content(path, status.st_size))

@@ -123,12 +123,17 @@ def _outcome(
 
 
 def _lacking(name: str, found: list[Voice]) -> tuple[EndorsementResult, str]:
-    """Why nobody vouches for one artifact; what there is in place of that stands in the chain."""
+    """Why nobody vouches for one artifact; what is as expected of an index stands in the chain alone."""
     if _spoken(name, found, _NO_KEY):
         return _NO_KEY, f"{name}: signed, but by no key that is pinned"
-    return _MISSING, f"{name}: nobody signed it, nor a list that names it"
+    odd = [voice.line for voice in _of(name, found) if voice.result is _MISSING and not voice.expected]
+    return _MISSING, "; ".join((f"{name}: nobody signed it, nor a list that names it", *odd))
 
 
 def _spoken(name: str, found: list[Voice], result: EndorsementResult) -> list[str]:
     """What is said of one artifact to that result."""
-    return [voice.line for voice in found if voice.artifact in {name, ""} and voice.result is result]
+    return [voice.line for voice in _of(name, found) if voice.result is result]
+
+
+def _of(name: str, found: list[Voice]) -> list[Voice]:
+    return [voice for voice in found if voice.artifact in {name, ""}]

@@ -32,6 +32,8 @@ class Voice:
     artifact: str
     result: EndorsementResult
     line: str
+    #: It says no more than that the index has that file, as every index does of what it serves.
+    expected: bool = False
 
 
 @dataclass(kw_only=True)
@@ -217,7 +219,7 @@ def _indexed(file: FileDigest, body: Body, found: Iterable[Entry]) -> tuple[bool
             "file there can put its digest there too"
         )
     agrees = bool(strong) and not others
-    return agrees, Voice(artifact=file.name, result=_MISSING, line=f"{file.name}: {line}")
+    return agrees, Voice(artifact=file.name, result=_MISSING, line=f"{file.name}: {line}", expected=agrees)
 
 
 def _plain(

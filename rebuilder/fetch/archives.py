@@ -38,6 +38,7 @@ _COMPRESSED: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
     b"BZh": lambda raw: cast("IO[bytes]", bz2.BZ2File(raw)),
     b"\xfd7zXZ": tarsafe.unxz,
 }
+_ENCRYPTED = 1
 #: LZMA in a zip may ask for gigabytes before it gives a byte.
 _ZIPPED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
@@ -66,7 +67,8 @@ def archive_tree(archive: FileDigest, blobs: Blobs) -> FileDigest:
     except UsageError:
         raise
     except _UNREADABLE as error:
-        msg = f"{archive.name}: expected a tar or zip archive, it cannot be read: {type(error).__name__}: {error}"
+        why = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        msg = f"{archive.name}: expected a tar or zip archive, it cannot be read: {type(error).__name__}: {why}"
         raise UsageError(msg[:500], hint="is it whole? Its digest is that of the file that was given") from error
 
 
@@ -163,8 +165,9 @@ def _of_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
         path = _safe(info.filename, number)
         if not path:
             continue
-        if info.compress_type not in _ZIPPED:
-            msg = f"{path[:200]!r}: expected a file that is stored, deflated or packed with bzip2, found another method"
+        if info.compress_type not in _ZIPPED or info.flag_bits & _ENCRYPTED:
+            found = "an encrypted one" if info.flag_bits & _ENCRYPTED else "another method"
+            msg = f"{path[:200]!r}: expected a file that is stored, deflated or packed with bzip2, found {found}"
             raise UsageError(msg)
         time = _zip_time(info)
         kind = (info.external_attr >> 16) & 0o170000

@@ -10,6 +10,7 @@ import re
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,14 @@ def plain(top: str = "demo-1.0/", **fields: Any) -> list[tuple[tarfile.TarInfo, 
             for path, data in FILES.items()]  # fmt: skip
 
 
-def zip_of(*members: tuple[str, bytes, int], method: int = zipfile.ZIP_DEFLATED, date: tuple[int, ...] = (2020, 9, 13, 12, 26, 40)) -> bytes:
+def zip_of(
+    *members: tuple[str, bytes, int], method: int = zipfile.ZIP_DEFLATED,
+    date: tuple[int, int, int, int, int, int] = (2020, 9, 13, 12, 26, 40),
+) -> bytes:  # fmt: skip
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:
         for name, data, mode in members:
-            info = zipfile.ZipInfo(name, date)  # type: ignore[arg-type]
+            info = zipfile.ZipInfo(name, date)
             info.external_attr, info.compress_type = mode << 16, method
             archive.writestr(info, data)
     return out.getvalue()
@@ -100,7 +104,7 @@ def test_the_same_content_gives_the_same_bytes_whatever_the_archive_says_besides
         return archive_tree(blobs.put([data], name=name, limit=len(data)), blobs).sha256
 
     first = digest(gzip.compress(tar_of(*plain())), "demo-1.0.tar.gz")
-    others = [*reversed(plain("./demo-1.0/", uid=1001, uname="runner", form=1))]
+    others = [*reversed(plain("./demo-1.0/", uid=1001, uname="runner"))]
     folder = member("demo-1.0", kind=tarfile.DIRTYPE, mode=0o700)
     assert digest(lzma.compress(tar_of(folder, *others, form=tarfile.GNU_FORMAT)), "demo-1.0.tar.xz") == first
     assert digest(tar_of(*plain("")), "other.tar") == first
@@ -225,7 +229,7 @@ def test_an_encrypted_zip_is_refused(blobs: BlobStore) -> None:
     locked = bytearray(zip_of(("d/a", b"x" * 10, 0)))
     for start, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         locked[locked.index(start) + offset] |= 1
-    refused(blobs, bytes(locked), "cannot be read: RuntimeError: File 'd/a' is encrypted", "a.zip")
+    refused(blobs, bytes(locked), "'d/a': expected a file that is stored, .* found an encrypted one", "a.zip")
 
 
 def test_bombs_are_bounded(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,13 +261,9 @@ def test_too_many_members_are_refused(blobs: BlobStore, monkeypatch: pytest.Monk
 
 
 def test_an_xz_stream_that_asks_for_gigabytes_is_refused(blobs: BlobStore) -> None:
-    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1536 * 1024**2}]
     data = lzma.LZMACompressor(filters=[{"id": lzma.FILTER_LZMA2, "preset": 0}])
     packed = bytearray(data.compress(tar_of(*plain())) + data.flush())
-    del filters
     # The size of the dictionary stands in the block's header, which has a checksum of its own.
-    import zlib
-
     size = (packed[12] + 1) * 4
     packed[12 + 4] = 40
     packed[12 + size - 4 : 12 + size] = zlib.crc32(packed[12 : 12 + size - 4]).to_bytes(4, "little")
