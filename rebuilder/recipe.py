@@ -236,6 +236,8 @@ class PackageToolchain(ProjectToolchain):
     #: Versions of Node and of npm, which are packages of the index themselves; empty: the suite's.
     node: str = Field("", pattern=r"^(?:[0-9]+\.[0-9]+\.[0-9]+)?$")
     npm_client: str = Field("", pattern=r"^(?:[0-9]+\.[0-9]+\.[0-9]+)?$")
+    #: What chooses the packages of ``npm``: the lock in the tree; or package.json, of what the index had on the day.
+    npm_lock: Literal["tree", "index"] = "tree"
     #: What deflates: the suite's own zlib, or another of its family.
     zlib: Literal["zlib", "zlib-ng"] = "zlib"
 

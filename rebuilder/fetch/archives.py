@@ -1,7 +1,7 @@
 """The tree of a release archive (an sdist, a tarball of a release) as the canonical tar that builds are given.
 
 The archive is known by its digest; what is in it is hostile all the same. Kept: names, contents, whether the owner may
-execute, links that stay inside, and the times that the archive records. Not kept: owners and other permission bits.
+execute, links as they stand, and the times that the archive records. Not kept: owners and other permission bits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from rebuilder import tarsafe
 from rebuilder.errors import TooLargeError, UsageError
-from rebuilder.treetar import MEMBERS_LIMIT, OPEN, PATH_LIMIT, Member, in_order, inner_link, packed
+from rebuilder.treetar import MEMBERS_LIMIT, OPEN, PATH_LIMIT, Member, in_order, kept_link, packed
 
 if TYPE_CHECKING:
     from rebuilder.model import FileDigest
@@ -90,8 +90,7 @@ def _packed(name: str, entries: list[_Entry], chunks: _Chunks, blobs: Blobs) -> 
         raise UsageError(msg)
     for _, member, _ in entries:
         if member.kind == "link":
-            # Only now: what lies beside the one folder is outside of the tree.
-            inner_link(member.link, member.path, f"{name}: {member.path[:200]}")
+            kept_link(member.link, f"{name}: {member.path[:200]}")
     newest = max(entry.member.time for entry in entries)
     members = _with_folders(name, entries, newest)
     filled = (

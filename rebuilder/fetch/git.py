@@ -68,8 +68,8 @@ class Repository:
     def export(self, blobs: Blobs, *, commit: str = "HEAD") -> Exported:
         """The files of a commit, submodules too, each with the time of the commit.
 
-        ``UsageError`` if there is no such commit, it has nothing here, it holds what can't be built from (links
-        that lead out, names that no checkout could have), or a submodule is not checked out.
+        ``UsageError`` if there is no such commit, it has nothing here, it holds what can't be built from (names
+        that no checkout could have), or a submodule is not checked out.
         """
         part, seen = self._part(commit), Seen()
         tree, epoch = self._committed(part, seen, blobs)
@@ -228,6 +228,11 @@ def _notes(seen: Seen) -> tuple[str, ...]:
         )
     if seen.strangers:
         notes.append(f"{_few(seen.strangers)}: left out, a repository of its own that is no submodule")
+    if seen.outside:
+        notes.append(
+            f"{_few(seen.outside)}: a link that leads out of the source; it is kept as it stands, and in a build it "
+            "leads to what the toolchain has there, or to nothing"
+        )
     return tuple(notes)
 
 

@@ -136,7 +136,7 @@ class GitRepository:
                 f"commit {commit_id}: expected the contents of {named}, found pointers: Git LFS keeps them elsewhere, "
                 "so they are not in the repository"
             )
-            raise UsageError(msg, hint="use a source that holds these files, as an sdist may")
+            raise UsageError(msg, hint="if the release has an sdist that holds these files, build from that: --from-sdist")
         return tree
 
     def history(self, commit: str) -> FileDigest:

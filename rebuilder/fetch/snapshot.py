@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rebuilder.errors import UsageError
 from rebuilder.fetch.git_command import Checkout, shown
 from rebuilder.fetch.git_objects import Objects, object_hash
-from rebuilder.treetar import CHUNK, MEMBERS_LIMIT, Member, in_order, inner_link
+from rebuilder.treetar import CHUNK, MEMBERS_LIMIT, Member, in_order, kept_link, leads_out
 
 #: Modes of entries that are no plain files.
 _FOLDER, _LINK, _COMMIT = "040000", "120000", "160000"
@@ -38,6 +38,8 @@ class Seen:
     submodules: dict[str, str] = field(default_factory=dict)
     #: Repositories that lie in the work tree without being submodules.
     strangers: list[str] = field(default_factory=list)
+    #: Links of a commit that lead out of the tree.
+    outside: list[str] = field(default_factory=list)
 
 
 class Entry(NamedTuple):
@@ -96,7 +98,7 @@ def entries(part: Part) -> list[Entry]:
 
 def members(part: Part, time: int, seen: Seen) -> Iterator[Member]:
     """All that the commit has there, as members of a canonical tar, submodules too. Raises as ``entries``, and
-    ``UsageError`` for links that lead out and submodules that are not checked out."""
+    ``UsageError`` for links to no path and submodules that are not checked out."""
     found = entries(part)
     with part.checkout.git.objects() as objects:
         for entry in found:
@@ -110,7 +112,9 @@ def members(part: Part, time: int, seen: Seen) -> Iterator[Member]:
                 yield Member(name, "folder", time)
             elif entry.mode == _LINK:
                 target = os.fsdecode(objects.read(entry.object_id, shown(name), _LINK_LIMIT))
-                yield Member(name, "link", time, link=inner_link(target, name, shown(name)))
+                if leads_out(target, name):
+                    seen.outside.append(name)
+                yield Member(name, "link", time, link=kept_link(target, shown(name)))
             else:
                 yield _file(objects, entry, Member(name, "file", time), seen)
 

@@ -220,13 +220,29 @@ def test_a_tree_of_too_many_files_is_refused(monkeypatch: pytest.MonkeyPatch, fo
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "..", "src/../../x"])
-def test_a_link_that_leads_out_is_refused(folder: Path, target: str) -> None:
+def test_a_link_that_leads_out_is_kept_and_never_read(folder: Path, target: str) -> None:
     (folder / "out").symlink_to(target)
-    with pytest.raises(UsageError, match="out: a link that leads out of the source tree"):
-        packed(folder)
+    data = packed(folder)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert [member.linkname for member in archive if member.name.endswith("/out")] == [target]
+    tree = TarTree(io.BytesIO(data))
+    assert not [name for name in tree.names if name.startswith("out")]
+    with pytest.raises(KeyError):
+        tree.read("out", 10)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "out"),
+    [
+        ("/etc/passwd", "a", True), ("..", "a", True), ("../x", "a/b", False), ("../../x", "a/b", True),
+        ("x/../y", "a", False), ("x/../../y", "a", True), ("./x", "a", False), ("b", "a", False),
+    ],
+)  # fmt: skip
+def test_where_a_link_leads(target: str, path: str, *, out: bool) -> None:
+    assert treetar.leads_out(target, path) is out
 
 
 @pytest.mark.parametrize("target", ["", "a\0b", "a/" * 2048])
 def test_a_link_to_no_path_is_refused(target: str) -> None:
     with pytest.raises(UsageError, match="expected a link to a path of 1 to 4095 bytes"):
-        treetar.inner_link(target, "link", "link")
+        treetar.kept_link(target, "link")

@@ -382,12 +382,16 @@ def test_a_repository_without_a_commit(tmp_path: Path, blobs: BlobStore) -> None
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "src/../../x"])
-def test_links_that_lead_out_are_refused(work: Path, blobs: BlobStore, target: str) -> None:
-    (work / "src" / "out").symlink_to("../" + target if not target.startswith("/") else target)
+def test_links_that_lead_out_are_kept_and_said(work: Path, blobs: BlobStore, target: str) -> None:
+    target = "../" + target if not target.startswith("/") else target
+    (work / "src" / "out").symlink_to(target)
     commit(work, {})
-    for make in (found(work).export, found(work).worktree):
-        with pytest.raises(UsageError, match="src/out: a link that leads out of the source tree"):
-            make(blobs)
+    exported, lying = found(work).export(blobs), found(work).worktree(blobs)
+    assert exported.tree == lying.tree
+    with blobs.path(exported.tree.sha256).open("rb") as tar, tarfile.open(fileobj=tar) as archive:
+        assert [member.linkname for member in archive if member.name.endswith("/src/out")] == [target]
+    assert "src/out" not in files(blobs, exported)
+    assert "src/out: a link that leads out of the source; it is kept as it stands" in exported.notes[0]
 
 
 @pytest.mark.parametrize(
