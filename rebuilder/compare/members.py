@@ -1,4 +1,4 @@
-"""Members of a `.deb`, an ar or a tar, each with the digest of its bytes and metadata. Bounded and streaming.
+"""Members of a `.deb`, an ar, a tar or a zip, each with the digest of its bytes and metadata. Bounded and streaming.
 
 This is as deep as the verdict needs: to tell *where* two rebuilds differ, and to find a member of the
 published file among the inputs of its own build. What can't be read is opaque and stands for itself;
@@ -11,7 +11,9 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import struct
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,12 +29,21 @@ MAX_PATH_BYTES = 64 * 1024**2
 #: Where the content of a file lies that is packed, but no archive.
 UNPACKED = "(unpacked)"
 AR_MAGIC = b"!<arch>\n"
+#: A zip that begins with its first member; an empty one, and one behind other bytes, is no archive here.
+ZIP_MAGIC = b"PK\x03\x04"
+#: Of the list of a zip's members, which is read whole.
+MAX_LIST_BYTES = 64 * 1024**2
+_END_BYTES = 22
 _OPENERS: dict[bytes, Callable[[BinaryIO], tarsafe.Readable]] = {
     b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
     b"\xfd7zXZ\x00": tarsafe.unxz,
     b"BZh": lambda stream: cast("IO[bytes]", bz2.BZ2File(stream)),
 }
-_DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError, OverflowError)
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError, OverflowError),
+    # Of zipfile: another way of packing; a member that is encrypted.
+    *(NotImplementedError, RuntimeError),
+)
 
 
 class OpaqueError(ValueError):
@@ -130,6 +141,9 @@ def _walk(stream: BinaryIO, prefix: str, unread: list[str]) -> Iterator[Member]:
     if magic == AR_MAGIC and not prefix:
         yield from _ar(stream, prefix, unread)
         return
+    if magic.startswith(ZIP_MAGIC) and not prefix:
+        yield from _zip(stream)
+        return
     opener = next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), None)
     plain = tarsafe.Bounded(opener(stream) if opener else stream, MAX_TOTAL_BYTES, _too_large)
     head = _exactly(plain, tarfile.BLOCKSIZE)
@@ -201,6 +215,34 @@ def _ar(stream: BinaryIO, prefix: str, unread: list[str]) -> Iterator[Member]:
         )
         if size % 2:
             stream.read(1)
+
+
+def _zip(stream: BinaryIO) -> Iterator[Member]:
+    _check_list(stream)
+    with zipfile.ZipFile(stream) as archive:
+        for info in archive.infolist():
+            with archive.open(info) as content:
+                sha256, size, binary = _hash(content)
+            shown = (
+                *(info.date_time, info.compress_type, info.compress_size, info.create_system, info.create_version),
+                *(info.extract_version, info.flag_bits, info.external_attr, info.internal_attr),
+                *(info.extra, info.comment),
+            )
+            metadata = hashlib.sha256("|".join(map(repr, shown)).encode()).hexdigest()
+            yield Member(path=info.filename, sha256=sha256, size=size, metadata=metadata, binary=binary)
+
+
+def _check_list(stream: BinaryIO) -> None:
+    """``OpaqueError`` for a list of members that is too long to be read whole (APPNOTE.TXT 4.3.16)."""
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - _END_BYTES - 65535))
+    end = stream.read()
+    at = end.rfind(b"PK\x05\x06")
+    listed = struct.unpack_from("<I", end, at + 12)[0] if at >= 0 and len(end) - at >= _END_BYTES else size
+    stream.seek(0)
+    if listed > MAX_LIST_BYTES:
+        msg = f"a zip whose list of members has {listed} bytes, or none that can be found"
+        raise OpaqueError(msg)
 
 
 def _nested(part: _Slice, path: str, unread: list[str]) -> Iterator[Member]:

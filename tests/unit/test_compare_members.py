@@ -1,10 +1,13 @@
 """The walk over members, where rebuilds differ, self-input, first offset, and the first normaliser."""
 
 import gzip
+import hashlib
 import io
 import lzma
 import random
 import tarfile
+import zipfile
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -376,3 +379,50 @@ def test_first_difference_past_a_chunk(monkeypatch):
     monkeypatch.setattr(bytewise, "CHUNK", 4)
     assert bytewise.first_difference(io.BytesIO(b"abcdefgh"), io.BytesIO(b"abcdefgX")) == 7
     assert bytewise.first_difference(io.BytesIO(b"abcdefgh"), io.BytesIO(b"abcdefghi")) == 8
+
+
+def zip_of(files: dict[str, bytes], *, when: tuple[int, ...] = (2024, 1, 2, 3, 4, 6)) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, when), data)
+    return out.getvalue()
+
+
+def test_a_wheel_is_looked_through() -> None:
+    wheel = zip_of({"demo/data.bin": BINARY, "demo/__init__.py": b"text\n"})
+    contents = members.look_through(io.BytesIO(wheel))
+    assert contents.unread == ()
+    assert [(one.path, one.sha256, one.binary) for one in contents.members] == [
+        ("demo/data.bin", hashlib.sha256(BINARY).hexdigest(), True),
+        ("demo/__init__.py", hashlib.sha256(b"text\n").hexdigest(), False),
+    ]
+
+
+def test_times_of_a_zip_are_metadata_of_its_members() -> None:
+    one, other = (members.members(io.BytesIO(zip_of({"a": b"1"}, when=(2024, 1, 2, 3, 4, end)))) for end in (6, 8))
+    assert members.differing(one, other) == {"a"}
+    assert one[0].sha256 == other[0].sha256
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda data: data[:-8],
+        lambda data: data.replace(b"PK\x01\x02", b"PK\x01\x03"),
+        lambda data: data.replace(b"PK\x05\x06", b"PK\x05\x07"),
+        # Its flag says that it is encrypted.
+        lambda data: data.replace(b"PK\x01\x02\x14\x03\x14\0\0", b"PK\x01\x02\x14\x03\x14\0\1"),
+    ],
+)
+def test_a_zip_that_cannot_be_read_is_said(spoilt: Callable[[bytes], bytes]) -> None:
+    data = zip_of({"a": BINARY})
+    assert members.look_through(io.BytesIO(data)).unread == ()
+    assert members.look_through(io.BytesIO(spoilt(data))).unread == ("",)
+
+
+def test_a_zip_with_a_list_too_long_to_be_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zip_of({f"member-{number}": b"x" for number in range(50)})
+    monkeypatch.setattr(members, "MAX_LIST_BYTES", 1000)
+    with pytest.raises(members.OpaqueError, match="a zip whose list of members has"):
+        members.members(io.BytesIO(data))
