@@ -99,6 +99,10 @@ def rebuilt_files(record: Record, one: ArtifactComparison) -> list[tuple[str, Fi
     return list(zip(labels, one.rebuilt, strict=True))
 
 
+#: More inputs than that are counted in the headline and named once.
+_FEW_INPUTS = 2
+
+
 def needed(record: Record) -> list[str]:
     """Inputs that had to be read off the published file or guessed, in words."""
     low = {Origin.RECOVERED, Origin.INFERRED}
@@ -107,6 +111,21 @@ def needed(record: Record) -> list[str]:
         for one in record.inputs
         if one.origin in low
     ]
+
+
+def _known_how(needed_input: str) -> str:
+    """How an input of ``needed`` became known."""
+    inferred = needed_input.endswith(" (inferred)")
+    return "it was inferred" if inferred else "it was read off the published file"
+
+
+def _with_needed(record: Record) -> str:
+    """What of the inputs is weak, for the headline: each with its own word where there are few."""
+    found = needed(record)
+    if len(found) <= _FEW_INPUTS:
+        return f", using recovered input ({', '.join(found)})" if found else ""
+    names = ", ".join(one.removesuffix(" (inferred)") for one in found)
+    return f", using inputs that were inferred or read off the published files ({names})"
 
 
 def failures(record: Record) -> list[str]:
@@ -156,7 +175,7 @@ def headline(record: Record) -> str:
     """The verdict as one sentence, with the kind of source and whatever weakens it."""
     origin = SOURCE_PHRASE[record.source.kind] if record.source else "from its source"
     what = _count(record, record.verdict) if named(record) else subject(record)
-    extra = f", using recovered input ({', '.join(needed(record))})" if needed(record) else ""
+    extra = _with_needed(record)
     if record.endorsement and record.endorsement.result is EndorsementResult.MISSING:
         extra += f"; {signature_words.nobody(record)}"
     why = failures(record)
@@ -196,7 +215,9 @@ def _toolchain_words(record: Record) -> str:
 def qualifiers(record: Record) -> list[str]:
     """Short remarks that belong beside the headline, because each changes what it is worth."""
     remarks = [_toolchain_words(record)]
-    remarks += [f"needed recovered input: {one}" for one in needed(record)]
+    few = needed(record)
+    many = [f"needed {len(few)} inputs that were recovered or inferred"] if len(few) > _FEW_INPUTS else []
+    remarks += many or [f"needed recovered input: {one}" for one in few]
     if record.search:
         remarks.append(f"inputs searched for by {several(len(record.search), 'rebuild', 'rebuilds')}")
     if record.endorsement and record.endorsement.result is not EndorsementResult.VALID:
@@ -274,7 +295,7 @@ def not_proved(record: Record) -> list[str]:
         points.append("That the difference is harmful, or harmless. It only says that the bytes are not the same.")
     else:
         points.append("Anything about the content of the published file: it was neither confirmed nor contradicted.")
-    points += [f"That the publisher used the same {one}: it was read off the published file." for one in needed(record)]
+    points += [f"That the publisher used the same {one}: {_known_how(one)}." for one in needed(record)]
     if record.source and record.source.kind is SourceKind.SIGNED_DSC:
         points.append("That the .dsc holds what the upstream authors published; that is another check.")
     if record.source and record.source.kind is SourceKind.RELEASE_TARBALL:
