@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
+from rebuilder.check.kinds import npm as kinds_npm
+from rebuilder.errors import UsageError
 from rebuilder.fetch.archives import archive_tree
 from rebuilder.model import FileDigest, Limits, Located
 from rebuilder.recipe import PackageRecipe
@@ -16,12 +18,14 @@ from rebuilder.resolve.packages import Packages
 from rebuilder.resolve.packages_toolchain import AsOf, PackageToolchains
 from rebuilder.resolve.pypi import SUITES, PyPI
 from rebuilder.resolve.recipes import load_recipe
+from rebuilder.treetar import TarTree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rebuilder.check.builds import Materials
     from rebuilder.check.model import NpmPackage, Project
+    from rebuilder.checking import CheckPorts
     from rebuilder.fetch.http import MirrorFetcher
     from rebuilder.lock import LanguagePackage, ToolchainLock
     from rebuilder.model import RootImage
@@ -77,11 +81,16 @@ class ReleaseLanguages:
     """``resolve.packages_toolchain.Languages``."""
 
     packages: LanguagePackages
-    #: What a check has for the tree's own lock and for the hooks of backends.
-    project: ProjectLanguages
+    #: What a check has for the tree's own lock and for the hooks of backends; a rebuild from a lock needs none of it.
+    made: Callable[[], ProjectLanguages]
     client: Callable[[System], RootImage]
     new_run_id: Callable[[], str]
     fresh: bool
+
+    @cached_property
+    def project(self) -> ProjectLanguages:
+        """Made when first needed."""
+        return self.made()
 
     def wheels(self, requirements: tuple[str, ...], root: RootImage, as_of: AsOf) -> tuple[LanguagePackage, ...]:
         """As ``LanguagePackages.wheels``, chosen for the interpreter of ``root``."""
@@ -108,13 +117,25 @@ class ReleaseLanguages:
         if others:
             self.packages.ensure(others, self.client("npm"), run_id=self.new_run_id())
 
+    def npm_of_day(self, wanted: tuple[str, ...], as_of: int | None) -> tuple[LanguagePackage, ...]:
+        """As ``LanguagePackages.npm_chosen``."""
+        return self.packages.npm_chosen(
+            wanted, self.client("npm"), run_id=self.new_run_id(), refresh=self.fresh, as_of=as_of
+        )
+
     def npm_cache(self, packages: tuple[LanguagePackage, ...]) -> FileDigest:
         """As ``LanguagePackages.npm_cache``."""
         return self.packages.npm_cache(packages)
 
     def pinned(self, tree: FileDigest, name: str) -> tuple[NpmPackage, ...]:
-        """What the ``package-lock.json`` of a tree pins."""
-        return self.project.pinned(tree, name)
+        """What the lock of a tree pins; ``name`` is the package's."""
+        with self.project.check.blobs.path(tree.sha256).open("rb") as tar:
+            opened = TarTree(tar)
+            lock = next((path for path in kinds_npm.LOCKS if path in opened.names), "")
+            if not lock:
+                msg = f"{name}: expected a package-lock.json in the tree, found none"
+                raise UsageError(msg, hint="name what the scripts need in `packages` of the recipe's [toolchain]")
+            return kinds_npm.pinned(opened, lock)
 
     def asked(self, project: Project, materials: Materials, root: RootImage, epoch: int | None) -> tuple[str, ...]:
         """As in a check."""
@@ -142,6 +163,7 @@ def packages(shop: Workshop) -> Packages:
         carried=upstream_archives(shop),
         npm_cache=shop.languages().npm_cache,
         shim=texts.replay_shim(),
+        zlib_shim=texts.zlib_shim(),
         progress=shop.progress,
         limits=shop.config.limits,
     )
@@ -159,10 +181,10 @@ def upstream_archives(shop: Workshop) -> UpstreamArchives:
 
 def clients(shop: Workshop) -> Callable[[System], RootImage]:
     """The root filesystem in which an index is asked, made when first needed."""
-    check = shop.check_ports(Limits.model_validate(shop.config.limits), fresh=False)
 
     @cache
     def client(system: System) -> RootImage:
+        check = shop.check_ports(Limits.model_validate(shop.config.limits), fresh=False)
         shop.progress.stage("toolchain", f"where the index of {system} is asked from")
         return check.toolchain(_SUITE, _CLIENTS[system])[1]
 
@@ -171,17 +193,29 @@ def clients(shop: Workshop) -> Callable[[System], RootImage]:
 
 def toolchains(shop: Workshop, *, fresh: bool) -> PackageToolchains:
     """Toolchains of packages; ``fresh``: solved anew."""
-    from rebuilder.project_inputs import ProjectLanguages
+    from rebuilder.store.runs import new_run_id
 
-    check = shop.check_ports(Limits.model_validate(shop.config.limits), fresh=fresh)
+    @cache
+    def check() -> CheckPorts:
+        return shop.check_ports(Limits.model_validate(shop.config.limits), fresh=fresh)
+
+    def project() -> ProjectLanguages:
+        from rebuilder.project_inputs import ProjectLanguages
+
+        return ProjectLanguages(packages=shop.languages(), check=check())
+
     languages = ReleaseLanguages(
         packages=shop.languages(),
-        project=ProjectLanguages(packages=shop.languages(), check=check),
+        made=project,
         client=clients(shop),
-        new_run_id=check.new_run_id,
+        new_run_id=lambda: new_run_id(shop.clock.now()),
         fresh=fresh,
     )
-    return PackageToolchains(debian=shop.toolchains, solved=check.toolchain, languages=languages)
+    return PackageToolchains(
+        debian=shop.toolchains,
+        solved=lambda suite, relations: check().toolchain(suite, relations),
+        languages=languages,
+    )
 
 
 def special(shop: Workshop, ecosystem: Packages, *, fresh: bool) -> Special:

@@ -20,9 +20,10 @@ from rebuilder.lock import ToolchainLock
 from rebuilder.model import Attempt, BuildPlan, FailureReason, FileDigest
 from rebuilder.opened import desk
 from rebuilder.recipe import PackageRecipe
-from rebuilder.resolve import strategies
+from rebuilder.resolve import npm, strategies
 from rebuilder.resolve.packages import Packages, package_recipe
 from rebuilder.resolve.recipe_text import render_recipe
+from rebuilder.search import changes
 from rebuilder.search.edits import Command
 from rebuilder.search.known import Known
 from rebuilder.search.signs import Outcome, Sign, signs_of
@@ -84,6 +85,7 @@ class Rebuilds:
             whole = self.bench.ecosystem.completed(recipe, package_recipe(self.first), self.bench.source)
             data = render_recipe(whole).encode()
             found = self.bench.ecosystem.of_recipe(whole, data, None, source=self.bench.source)
+            same = whole.source.commit == package_recipe(self.first).source.commit
             self.made[key] = replace(
                 self.first,
                 published=found.published,
@@ -91,16 +93,20 @@ class Rebuilds:
                 recipe_bytes=data,
                 lock=self._lock(found, whole),
                 inputs=found.inputs,
+                unproved=found.unproved,
+                # Those of another commit are another's.
+                signed=self.first.signed if same else found.signed,
+                warnings=tuple(dict.fromkeys((*self.first.warnings, *found.warnings))),
             )
         return self.made[key]
 
     def _lock(self, resolution: Resolution, recipe: PackageRecipe) -> ToolchainLock:
         """Locked anew where the toolchain, or what the backend is asked with, is another."""
         tree = recipe.source.files[0].sha256
-        asked = f"{recipe.toolchain.model_dump_json()} {tree} {recipe.build.history} {recipe.build.clock is None}"
+        source, _ = self.bench.ecosystem.source(resolution)
+        relations = self.bench.ecosystem.relations(resolution, source, "generic")
+        asked = f"{recipe.toolchain.model_dump_json()} {tree} {recipe.build.history} {relations}"
         if asked not in self.locks:
-            source, _ = self.bench.ecosystem.source(resolution)
-            relations = self.bench.ecosystem.relations(resolution, source, "generic")
             self.locks[asked] = self.bench.toolchains.solve(resolution, {"generic": relations})
         return self.locks[asked]
 
@@ -155,9 +161,12 @@ def searched(bench: Workbench, first: Resolution, *, budget: int) -> tuple[Searc
     """What a search came to, and a resolution for each recipe of it: one where a recipe gave all that any gave, else
     one for each artifact, whose purl then names that file alone. Raises as ``searching.search``."""
     rebuild = Rebuilds(bench=bench, first=first)
-    found = search(
-        package_recipe(first), _known(first), World(rebuild=rebuild, commands=commands), bench.progress, budget=budget
+    world = World(
+        rebuild=rebuild,
+        commands=commands,
+        wanted=tuple(item.file.name for item in first.published.artifacts if item.named),
     )
+    found = search(package_recipe(first), _known(first), world, bench.progress, budget=budget)
     best = set(found.numbers.values()) <= {found.number}
     recipes = {"": found.best} if best else found.recipes
     resolutions = []
@@ -174,9 +183,7 @@ def searched(bench: Workbench, first: Resolution, *, budget: int) -> tuple[Searc
 def commands(recipe: PackageRecipe, front_end: str) -> Command | None:
     """``search.edits.Commands``: how a front end makes what the recipe wants."""
     if recipe.purl.startswith("pkg:npm/"):
-        if front_end not in _NPM_FRONT_ENDS:
-            return None
-        return Command(strategies.npm_steps(node=bool(recipe.toolchain.node), prepare=front_end.endswith("prepare")))
+        return _packed(recipe, front_end)
     sdist = any(not item.name.endswith(".whl") for item in recipe.artifacts)
     wheel = any(item.name.endswith(".whl") for item in recipe.artifacts)
     wanted: set[strategies.Distribution] = set()
@@ -187,6 +194,17 @@ def commands(recipe: PackageRecipe, front_end: str) -> Command | None:
         return Command(steps, strategies.front_end_requirements(front_end), strategies.reads_history(front_end))
     except UsageError:
         return None
+
+
+def _packed(recipe: PackageRecipe, front_end: str) -> Command | None:
+    """Other scripts would need other packages: what runs any stays as it is, with another Node or npm beside it."""
+    asked = recipe.toolchain
+    if front_end == changes.front_end(recipe):
+        # The words by which Node is called are the same for every version.
+        return Command(recipe.build.steps)
+    if front_end in npm.INSTALLING and not (asked.npm or asked.packages):
+        return None
+    return Command(npm.steps_of(front_end, {}, node=bool(asked.node)))
 
 
 def _known(first: Resolution) -> Known:

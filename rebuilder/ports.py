@@ -240,6 +240,8 @@ class Resolution:
     signed: tuple[Signed, ...] = ()
     #: Which of some Git blob ids the declared repository has in any commit; ``None``: it is not at hand.
     holds: Callable[[frozenset[str]], frozenset[str]] | None = None
+    #: Why a statement must not name the recipe's repository as where its commit is; empty: it was asked.
+    unproved: str = ""
     #: The rebuilds that led to this recipe.
     search: tuple[SearchTrial, ...] = ()
 

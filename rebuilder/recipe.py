@@ -19,6 +19,8 @@ from rebuilder.model import BuildKind, FileName, Limits, Origin, Sha256, SourceK
 V1: Final = "rebuilder/recipe/v1"
 V2: Final = "rebuilder/recipe/v2"
 V3: Final = "rebuilder/recipe/v3"
+#: A package of npm's index and a range of its versions, which can be no option, address or path.
+NPM_SPEC: Final = r"^(?:@[A-Za-z0-9_~][A-Za-z0-9._~-]*/)?[A-Za-z0-9_~][A-Za-z0-9._~-]*@[0-9A-Za-z.*^~<>=|+ -]{1,256}$"
 
 
 class RecipeFile(Value):
@@ -236,8 +238,9 @@ class PackageToolchain(ProjectToolchain):
     #: Versions of Node and of npm, which are packages of the index themselves; empty: the suite's.
     node: str = Field("", pattern=r"^(?:[0-9]+\.[0-9]+\.[0-9]+)?$")
     npm_client: str = Field("", pattern=r"^(?:[0-9]+\.[0-9]+\.[0-9]+)?$")
-    #: What chooses the packages of ``npm``: the lock in the tree; or package.json, of what the index had on the day.
-    npm_lock: Literal["tree", "index"] = "tree"
+    #: Packages of npm's index that are installed in the tree before the steps, `name@range`, where no lock of the tree
+    #: is asked (``npm``): as of the day, or as soon after it as the index had any version of each.
+    packages: tuple[Annotated[str, StringConstraints(max_length=480, pattern=NPM_SPEC)], ...] = ()
     #: What deflates: the suite's own zlib, or another of its family.
     zlib: Literal["zlib", "zlib-ng"] = "zlib"
 

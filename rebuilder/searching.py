@@ -38,6 +38,8 @@ class World:
 
     rebuild: Rebuild
     commands: Commands
+    #: Artifacts that have to come out equal; empty: all of the recipe.
+    wanted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +61,13 @@ class Searched:
 
 
 def search(first: PackageRecipe, known: Known, world: World, progress: Progress, *, budget: int) -> Searched:
-    """Rebuild until all artifacts of the recipe are equal, ``budget`` rebuilds were made, or nothing plausible is left.
+    """Rebuild until all that is wanted is equal, ``budget`` rebuilds were made, or nothing plausible is left.
 
     ``UsageError`` for a budget that is none. Whatever a rebuild raises passes through, Ctrl-C too."""
     if not 1 <= budget <= MAX_BUDGET:
         msg = f"expected --search to allow 1 to {MAX_BUDGET} rebuilds, found {budget}"
         raise UsageError(msg)
-    wanted = tuple(one.name for one in first.artifacts)
+    wanted = world.wanted or tuple(one.name for one in first.artifacts)
     state = State(first=first, wanted=wanted, known=known, commands=world.commands, budget=budget)
     while isinstance(step := next_trial(state), Trial):
         progress.stage("search", words_of(step, len(state.tried) + 1, budget))

@@ -1,7 +1,8 @@
 """Reading hostile tars and xz streams in bounded memory: what the standard library alone does not promise.
 
 `tarfile` reads an extended header (pax, GNU long names, sparse maps) whole, whatever size it claims, calls itself
-for each header that precedes another, and takes a broken header for the end of the archive. An xz stream may ask
+for each header that precedes another, and takes a broken header for the end of the archive. Past the end of a stream
+it goes on reading nothing until as much has come as a member claims to have, which may take years. An xz stream may ask
 for gigabytes before it gives a byte. Pure: bytes come in as an open stream. Specs: tar(5), xz file format 1.2.
 """
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MAX_HEADER_BYTES = 1024 * 1024
 #: `xz -9` needs 65 MiB to unpack.
 XZ_MEMORY = 256 * 1024**2
+#: As large as a file can be; a member that claims more has not got it.
+_LARGEST = 2**63 - 1
 _CHUNK = 64 * 1024
 
 
@@ -31,8 +34,8 @@ class Readable(Protocol):
 
 
 class Archive(tarfile.TarFile):
-    """A tar to be walked once. A member whose headers exceed ``MAX_HEADER_BYTES``, and a header that is none,
-    is ``tarfile.ReadError``."""
+    """A tar to be walked once. A member whose headers exceed ``MAX_HEADER_BYTES``, one that ends behind the archive or
+    before its own start, and a header that is none, is ``tarfile.ReadError``."""
 
     #: What has been read so far. Empty it at will: a stream is read once, and the list would only grow.
     members: list[tarfile.TarInfo]
@@ -45,12 +48,15 @@ class Archive(tarfile.TarFile):
         """The next member; ``None`` at the end of the archive."""
         self._metered.left = MAX_HEADER_BYTES
         try:
-            return super().next()
+            found = super().next()
         except RecursionError:
             msg = "too many headers before one member"
             raise tarfile.ReadError(msg) from None
         finally:
             self._metered.left = None
+        if found is not None:
+            _check(found)
+        return found
 
 
 class Bounded:
@@ -88,6 +94,19 @@ def unxz(stream: Readable) -> io.BufferedReader:
     return io.BufferedReader(_Unxz(stream), _CHUNK)
 
 
+def _check(member: tarfile.TarInfo) -> None:
+    if not 0 <= member.size <= _LARGEST:
+        msg = f"expected the size of a member, found {str(member.size)[:40]}"
+        raise tarfile.ReadError(msg)
+    # tarfile looks through the whole map for each piece that is out of its order.
+    end = 0
+    for offset, size in cast("list[tuple[int, int]]", member.sparse or ()):
+        if offset < end or size < 0 or offset + size > member.size:
+            msg = "expected the pieces of a sparse member in their order and within it"
+            raise tarfile.ReadError(msg)
+        end = offset + size
+
+
 class _Header(tarfile.TarInfo):
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> _Header:
@@ -103,6 +122,8 @@ class _Metered:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        #: tarfile's own reader of streams does not even say that it cannot be sought in.
+        self._seekable = hasattr(stream, "seekable") and stream.seekable()
         self.left: int | None = None
 
     def read(self, size: int) -> bytes:
@@ -114,7 +135,16 @@ class _Metered:
         return self._stream.read(size)
 
     def seek(self, position: int) -> None:
-        self._stream.seek(position)
+        if not 0 <= position <= _LARGEST:
+            msg = "the archive leads to a place that no file has"
+            raise tarfile.ReadError(msg)
+        if self._seekable or position < self.tell():
+            self._stream.seek(position)
+            return
+        while left := position - self.tell():
+            if not self._stream.read(min(_CHUNK, left)):
+                msg = f"the archive ends {left} bytes before the end of a member"
+                raise tarfile.ReadError(msg)
 
     def tell(self) -> int:
         return self._stream.tell()

@@ -105,16 +105,6 @@ def kept_link(target: str, of: str) -> str:
     return target
 
 
-def leads_out(target: str, path: str) -> bool:
-    """Whether the link at ``path`` leads out of the tree, judged by its text alone."""
-    depth = path.count("/")
-    for part in PurePosixPath(target).parts:
-        depth += {"..": -1, ".": 0}.get(part, 1)
-        if depth < 0:
-            return True
-    return target.startswith("/")
-
-
 def read_file(path: Path, limit: int) -> bytes:
     """At most ``limit`` bytes of a regular file that is no link. ``UsageError`` if it can't be read."""
     try:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from rebuilder.explaining import StoredExplainer
     from rebuilder.fetch.host_clients import HostClients
     from rebuilder.fetch.http import MirrorFetcher
+    from rebuilder.findings import Surroundings
     from rebuilder.lock import ToolchainLock
-    from rebuilder.model import Limits, RootImage, SignedIndex
-    from rebuilder.ports import Ecosystem, Fetcher, Resolution, Toolchains
+    from rebuilder.model import FileDigest, Limits, RootImage, SignedIndex
+    from rebuilder.ports import Ecosystem, ExplainedArtifact, Explainer, Fetcher, Resolution, Toolchains
     from rebuilder.resolve.debian import Debian
     from rebuilder.resolve.debian_suites import DebianSettings
     from rebuilder.sandbox.docker import DockerEngine
@@ -52,6 +53,19 @@ class SystemClock:
     def now(self) -> datetime:
         """The time, aware, in UTC."""
         return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class LateExplainer:
+    """The ``Explainer`` port. Its many rules are loaded when there is a difference, and seldom there is."""
+
+    made: Callable[[], Explainer]
+
+    def explain(
+        self, artifact: str, published: FileDigest, rebuilt: FileDigest, surroundings: Surroundings, *, run_id: str
+    ) -> ExplainedArtifact:
+        """As the one that it makes."""
+        return self.made().explain(artifact, published, rebuilt, surroundings, run_id=run_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +100,7 @@ class Workshop:
             members=MemberIndex(self.config.state, self.blobs),
             toolchains=special.toolchains if special else self.toolchains,
             builder=ContainerBuilder(self.engine, self.blobs, self.progress, self.clock),
-            explainer=self.explainer(),
+            explainer=LateExplainer(self.explainer),
             signing=signing,
             runs=RunStore(self.config.state),
             log=LineLog(self.config.state / "log.jsonl"),

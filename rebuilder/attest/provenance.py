@@ -80,7 +80,7 @@ def _dependencies(run: Run, made: Made) -> list[Json]:
             "digest": {"sha256": made.attempt.root_sha256},
             "annotations": {"build": made.attempt.build},
         },
-        descriptor(first, uri=record.source.uri),
+        descriptor(first, **({"uri": record.source.uri} if record.source.uri else {})),
         *(descriptor(file) for file in others),
         *(language(package) for package in run.languages),
     ]

@@ -25,7 +25,7 @@ from rebuilder.attest.summary import summary
 from rebuilder.errors import IntegrityError
 from rebuilder.lock import LanguagePackage, ToolchainLock
 from rebuilder.model import Artifact, ArtifactComparison, EndorsementResult, FileDigest, Record, Verdict
-from rebuilder.recipe import ProjectRecipe, Recipe
+from rebuilder.recipe import PackageRecipe, ProjectRecipe, Recipe
 
 _NORMALISER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[1-9][0-9]*")
 LOCK_NAME = "toolchain.lock.json"
@@ -81,7 +81,11 @@ def statements_for(record: Record, recipe: Recipe | None, files: Mapping[str, by
             for artifact in run.published.artifacts
         )
     pairs = _pairs(run, record.comparison.artifacts)
-    return tuple(one for artifact, compared in pairs for one in _about(run, artifact, compared))
+    # A purl that names one file of a release speaks of that: another may have been made in another way, and has a
+    # purl of its own. A Debian package's are all made by one build.
+    alone = isinstance(recipe, PackageRecipe)
+    stated = [(artifact, compared) for artifact, compared in pairs if artifact.named or not alone]
+    return tuple(one for artifact, compared in stated for one in _about(run, artifact, compared))
 
 
 def _hold_files(record: Record, files: Mapping[str, bytes]) -> None:

@@ -41,6 +41,11 @@ _HISTORY = (
     "set -e; git init -q; git fetch -q --tags \"$1\" HEAD:refs/heads/main; "
     "git symbolic-ref HEAD refs/heads/main; git reset -q"
 )
+#: The same for a commit that a recipe names: the bundle has to be of that one.
+_HISTORY_OF = (
+    f"{_HISTORY}; found=$(git rev-parse HEAD); "
+    'test "$found" = "$2" || { echo "expected the history of commit $2, found that of $found" >&2; exit 1; }'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +54,12 @@ class Materials:
 
     tree: FileDigest
     history: FileDigest | None = None
+    #: The commit that the history has to be of; empty: it was made for this very build.
+    commit: str = ""
     wheels: tuple[FileDigest, ...] = ()
     npm_cache: FileDigest | None = None
+    #: What npm is to install of it, `name@range`; none: what the tree's own lock says.
+    npm_packages: tuple[str, ...] = ()
     #: Node and npm as packages of their own index, where the suite's are not wanted.
     node: FileDigest | None = None
     npm_client: FileDigest | None = None
@@ -197,7 +206,8 @@ def _languages(project: Project, materials: Materials, setting: Setting) -> tupl
     folders = [setting.home, setting.tmpdir, OUT_FOLDER, *filter(None, (setting.exec_folder,))]
     steps = [Step(argv=("mkdir", "-p", *folders), cwd=setting.tree, label="folders")]
     if materials.history:
-        argv = ("sh", "-c", _HISTORY, "sh", f"{INPUT_FOLDER}/history.bundle")
+        script = (_HISTORY_OF, "sh", f"{INPUT_FOLDER}/history.bundle", materials.commit)
+        argv = ("sh", "-c", *(script if materials.commit else (_HISTORY, *script[1:3])))
         steps.append(Step(argv=argv, cwd=setting.tree, label="history from Git"))
     if project.wheels:
         tools = tools_folder(setting)
@@ -214,10 +224,24 @@ def _languages(project: Project, materials: Materials, setting: Setting) -> tupl
         steps.append(Step(argv=("tar", "-x", "-f", f"{INPUT_FOLDER}/{_CACHE}"), cwd=cache, label="cache of npm"))
         # The cache was made for a registry that is nowhere, for locks that name no address of a package.
         where = (f"--cache={cache}", f"--registry={OFFLINE_REGISTRY}")
-        npm = _npm(materials, setting)
-        install = (*npm, "ci", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", *where)
+        quiet = ("--offline", "--ignore-scripts", "--no-audit", "--no-fund", *where)
+        if materials.npm_packages:
+            return (*steps, *_chosen(materials, setting, quiet))
+        install = (*_npm(materials, setting), "ci", *quiet)
         steps.append(Step(argv=install, cwd=setting.tree, label="packages of npm"))
     return tuple(steps)
+
+
+def _chosen(materials: Materials, setting: Setting, quiet: tuple[str, ...]) -> tuple[Step, ...]:
+    """Without a lock the suite's npm chooses, as it did when the packages were locked; outside of the tree, whose own
+    files then stay as they are."""
+    folder = f"{tools_folder(setting)}/npm-packages"
+    install = ("npm", "install", "--no-save", "--no-package-lock", *quiet, "--", *materials.npm_packages)
+    return (
+        Step(argv=install, cwd=folder, label="packages of npm"),
+        Step(argv=("mv", "-T", f"{folder}/node_modules", f"{setting.tree}/node_modules"), cwd=folder,
+             label="packages of npm into the tree"),
+    )  # fmt: skip
 
 
 def _node(materials: Materials, setting: Setting) -> list[Step]:

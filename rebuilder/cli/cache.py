@@ -107,5 +107,5 @@ def _locked(paths: Iterable[Path], *, unreadable: bool = False) -> Iterator[str]
                 if unreadable:
                     continue
                 raise
-            yield from (file.sha256 for file in (*lock.packages, *lock.seed, *lock.languages))
+            yield from (file.sha256 for file in (*lock.packages, *lock.seed, *lock.language_files))
             yield from (file.sha256 for index in lock.indexes for file in (index.inrelease, *index.lists))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rebuilder.cli import targets
 from rebuilder.errors import UsageError
+from rebuilder.redaction import redacted
 
 if TYPE_CHECKING:
     from rebuilder.lock import ToolchainLock
@@ -31,7 +32,7 @@ def check(wish: Wish) -> None:
     said = wish.said
     generic = said.target.startswith(GENERIC)
     if generic and not (said.source and said.artifacts):
-        msg = f"expected --source and --artifact with {said.target}, for no index knows its files"
+        msg = f"expected --source and --artifact with {said.target!r}, for no index knows its files"
         example = f"rebuilder init {GENERIC}demo@1.0 --source DIR --artifact FILE -- make"
         raise UsageError(msg, hint=f"for example: {example}")
     if not generic and (wish.command or said.artifacts):
@@ -45,7 +46,7 @@ def check(wish: Wish) -> None:
         msg = f"expected --source, --commit and --from-sdist with a package of PyPI or npm, found one with {found}"
         raise UsageError(msg)
     if said.source and "://" not in said.source and not said.source.startswith("pkg:") and not said.folder.exists():
-        msg = f"expected --source to be a folder, a file or an address, found nothing at {said.source!r}"
+        msg = f"expected --source to be a folder, a file or an address, found nothing at {redacted(said.source)!r}"
         raise UsageError(msg)
 
 

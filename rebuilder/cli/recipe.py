@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @click.option("--recipes", type=click.Path(file_okay=False, path_type=Path), default=Path("recipes"), show_default=True,
               help="The folder recipes live in; the path below it follows from the purl.")
 @click.option("--source", default="", metavar="PLACE",
-              help="Its repository (a folder, a bundle, a URL) or an archive, in place of what the release names.")
+              help="Its repository (a folder, a bundle, a URL), an archive, or the purl of a Debian source that "
+                   "carries upstream's, in place of what the release names.")
 @click.option("--commit", default="", metavar="COMMIT", help="This commit or tag, not the one that is inferred.")
 @click.option("--from-sdist", is_flag=True, help="The release's own sdist is the source.")
 @click.option("--artifact", "artifacts", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
@@ -62,7 +63,10 @@ def init(purl: str, command: tuple[str, ...], recipes: Path, **options: Any) -> 
     config = load_config()
     with in_use(config.state), shown(quiet=options["quiet"]) as progress:
         shop = workshop(config, progress)
-        paths = [_write(recipe, lock, recipes) for recipe, lock in drafts.drafted(shop, wish)]
+        made = drafts.drafted(shop, wish)
+        for recipe, _ in made:
+            _require_free(recipe, recipes)
+        paths = [_write(recipe, lock, recipes) for recipe, lock in made]
     for path, told in paths:
         click.echo(f"wrote {path}")
         for line in told:
@@ -72,18 +76,25 @@ def init(purl: str, command: tuple[str, ...], recipes: Path, **options: Any) -> 
         click.echo(f"next: rebuilder verify {path}")
 
 
-def _write(recipe: Recipe, lock: ToolchainLock | None, recipes: Path) -> tuple[Path, tuple[str, ...]]:
-    """Write both where they are not there yet; the recipe's path, and what was inferred, in words."""
-    from rebuilder.lock import to_bytes
-    from rebuilder.recipe import PackageRecipe
-    from rebuilder.resolve.recipes import recipe_path, render_recipe
-    from rebuilder.store.durable import replace_synced
+def _require_free(recipe: Recipe, recipes: Path) -> None:
+    """``UsageError`` if a recipe is there already: before any of several is written."""
+    from rebuilder.resolve.recipes import recipe_path
 
     path = recipe_path(recipes, recipe)
     if path.exists():
         msg = f"{path} exists; it was written by a person or before, and is left as it is"
         step = "verify" if path.with_name("toolchain.lock.json").exists() else "lock"
         raise UsageError(msg, hint=f"go on with `rebuilder {step} {path}`, or remove it first")
+
+
+def _write(recipe: Recipe, lock: ToolchainLock | None, recipes: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write both; the recipe's path, and what was inferred, in words."""
+    from rebuilder.lock import to_bytes
+    from rebuilder.recipe import PackageRecipe
+    from rebuilder.resolve.recipes import recipe_path, render_recipe
+    from rebuilder.store.durable import replace_synced
+
+    path = recipe_path(recipes, recipe)
     replace_synced(path, render_recipe(recipe).encode())
     if lock is not None:
         replace_synced(path.with_name(recipe.toolchain.lock), to_bytes(lock))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebuilder.errors import UsageError
+from rebuilder.redaction import redacted
 
 if TYPE_CHECKING:
     from rebuilder.lock import ToolchainLock
@@ -27,6 +28,10 @@ class Kind(Enum):
     DEBIAN = "a Debian package"
     PROJECT = "a project"
     PACKAGE = "a package of an index"
+
+
+#: By the format of the recipe.
+_OF_RECIPES = {"rebuilder/recipe/v2": Kind.PROJECT, "rebuilder/recipe/v3": Kind.PACKAGE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +86,25 @@ def check(said: Said) -> None:
         msg = f"expected --source to name a Debian source only with a package of an index, found it with {what}"
         raise UsageError(msg, hint="a recipe names the archive it was made from itself")
     if said.source and not said.remote and not said.carried and not Path(said.source).exists():
-        msg = f"expected --source to be a folder, a file or an address, found nothing at {said.source!r}"
+        msg = f"expected --source to be a folder, a file or an address, found nothing at {redacted(said.source)!r}"
         raise UsageError(msg)
     if bool(said.signatures) != bool(said.anchor):
         only = "--signature" if said.signatures else "--anchor"
         msg = f"expected --signature and --anchor together, found only {only}"
         raise UsageError(msg, hint="the anchor is one of your trust store: docs/formats/trust-store.md")
+    if "://" in said.target and not said.target.startswith("pkg:"):
+        msg = f"expected a package URL or the path of a recipe, found the address {redacted(said.target)!r}"
+        raise UsageError(msg, hint="a repository is named with --source, beside the package: pkg:pypi/NAME@VERSION")
     if said.target and not said.target.startswith("pkg:"):
         _check_path(Path(said.target))
+
+
+def check_anchor(said: Said, trust: tuple[Path, ...]) -> None:
+    """``UsageError`` for an anchor that the trust store does not have, before an index is asked for the rest."""
+    if said.anchor:
+        from rebuilder.endorse.trust import TrustStore
+
+        TrustStore(trust).anchor(said.anchor)
 
 
 def is_index_purl(target: str) -> bool:
@@ -122,16 +138,14 @@ def kind_of(said: Said) -> Kind:
 
 
 def _kind(said: Said) -> Kind:
-    from rebuilder.package_inputs import is_package_recipe
-    from rebuilder.project_inputs import is_project_recipe
-
     if is_index_purl(said.target):
         return Kind.PACKAGE
     if said.target:
         if said.target.startswith("pkg:"):
             return Kind.DEBIAN
-        path = Path(said.target)
-        return Kind.PACKAGE if is_package_recipe(path) else Kind.PROJECT if is_project_recipe(path) else Kind.DEBIAN
+        from rebuilder.resolve.recipes import load_recipe
+
+        return _OF_RECIPES.get(load_recipe(Path(said.target))[0].format, Kind.DEBIAN)
     if said.remote:
         return Kind.PROJECT
     if not said.folder.is_dir() and not said.source.endswith(".dsc"):
@@ -145,7 +159,8 @@ def _kind(said: Said) -> Kind:
 def _refuse_for(kind: Kind, only: Kind, options: dict[str, bool], said: Said) -> None:
     found = [name for name, given in options.items() if given]
     if found and kind is not only:
-        msg = f"expected {found[0]} only for {only.value}, found it for {kind.value} ({said.target or said.source})"
+        what = redacted(said.target or said.source)
+        msg = f"expected {found[0]} only for {only.value}, found it for {kind.value} ({what})"
         raise UsageError(msg, hint="for example: rebuilder verify pkg:pypi/NAME@VERSION --source REPOSITORY")
 
 
@@ -172,11 +187,15 @@ class Bench:
 
     def special(self, *, fresh: bool) -> Special | None:
         """What of the pipeline's world is another one than for Debian packages."""
-        from rebuilder import package_inputs, project_inputs
-
         if self.packages is not None:
+            from rebuilder import package_inputs
+
             return package_inputs.special(self.shop, self.packages, fresh=fresh)
-        return project_inputs.special(self.shop, self.projects, fresh=fresh) if self.projects is not None else None
+        if self.projects is not None:
+            from rebuilder import project_inputs
+
+            return project_inputs.special(self.shop, self.projects, fresh=fresh)
+        return None
 
     def resolve(self, said: Said) -> Resolution:
         """The target, resolved. Raises as the ecosystem does."""
@@ -195,7 +214,9 @@ class Bench:
         from rebuilder.resolve.packages import Asked
 
         if said.recipe:
-            return packages.resolve(said.target, source=said.source, artifacts=said.artifacts)
+            return packages.resolve(
+                said.target, source=said.source, artifacts=said.artifacts, papers=said.signatures, anchor=said.anchor
+            )
         asked = Asked(
             source=said.source,
             commit=said.commit,
@@ -208,11 +229,13 @@ class Bench:
 
 def bench(shop: Workshop, kind: Kind) -> Bench:
     """The ecosystem for that kind of target. Nothing is asked yet."""
-    from rebuilder import package_inputs, project_inputs
-
     if kind is Kind.PACKAGE:
+        from rebuilder import package_inputs
+
         return Bench(shop=shop, kind=kind, packages=package_inputs.packages(shop))
     if kind is Kind.PROJECT:
+        from rebuilder import project_inputs
+
         return Bench(shop=shop, kind=kind, projects=project_inputs.projects(shop))
     return Bench(shop=shop, kind=kind)
 

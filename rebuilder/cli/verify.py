@@ -11,6 +11,7 @@ import click
 from rebuilder.cli import targets
 from rebuilder.config import load_config
 from rebuilder.errors import RebuilderError, UsageError
+from rebuilder.redaction import redacted
 
 if TYPE_CHECKING:
     from rebuilder.model import Record
@@ -21,8 +22,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("words", nargs=-1, metavar="[TARGET]")
 @click.option("--source", default="", metavar="PLACE",
-              help="With a package of an index: its repository (a folder, a bundle, a URL) or an archive. With a "
-                   "recipe: a clone that has its commit. Without TARGET: a project, a Debian source tree or a .dsc.")
+              help="With a package of an index: its repository (a folder, a bundle, a URL), an archive, or the purl "
+                   "of a Debian source that carries upstream's. With a recipe: a clone that has its commit. Without "
+                   "TARGET: a project, a Debian source tree or a .dsc.")
 @click.option("--artifact", "artifacts", type=_FILE, multiple=True,
               help="With --source: a file it should give; more may follow (dist/*).")
 @click.option("--commit", default="", metavar="COMMIT", help="Build this commit or tag, not the one that is inferred.")
@@ -83,6 +85,7 @@ def verify(words: tuple[str, ...], source: str, artifacts: tuple[Path, ...], **o
     said = _said(target, source, artifacts, options)
     kind = _check_usage(said, options)
     config = load_config()
+    targets.check_anchor(said, config.trust)
     quiet = bool(options["quiet"]) or bool(options["as_json"])
     # Before anything moves on the screen: it may have to ask for a passphrase.
     signing = None if options["no_sign"] else unlocked_signer(config, ask_passphrase)
@@ -145,7 +148,7 @@ def _check_usage(said: targets.Said, options: dict[str, object]) -> targets.Kind
         msg = f"expected --search without {others[0]}, which says of one build what a search tries out in many"
         raise UsageError(msg, hint="search first; the run's folder holds the recipe and the lock that came out")
     if options["budget"] and not targets.is_index_purl(said.target):
-        msg = f"expected --search with a package of an index, found it with {said.target or said.source!r}"
+        msg = f"expected --search with a package of an index, found it with {redacted(said.target or said.source)!r}"
         raise UsageError(msg, hint="for a Debian package: rebuilder explain RUN --confirm")
     return targets.kind_of(said)
 

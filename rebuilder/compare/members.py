@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, cast
 
-from rebuilder import tarsafe
+from rebuilder import tarsafe, zipsafe
 
 CHUNK = 1024 * 1024
 MAX_MEMBERS = 200_000
@@ -31,9 +31,6 @@ UNPACKED = "(unpacked)"
 AR_MAGIC = b"!<arch>\n"
 #: A zip that begins with its first member; an empty one, and one behind other bytes, is no archive here.
 ZIP_MAGIC = b"PK\x03\x04"
-#: Of the list of a zip's members, which is read whole.
-MAX_LIST_BYTES = 64 * 1024**2
-_END_BYTES = 22
 _OPENERS: dict[bytes, Callable[[BinaryIO], tarsafe.Readable]] = {
     b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
     b"\xfd7zXZ\x00": tarsafe.unxz,
@@ -41,8 +38,7 @@ _OPENERS: dict[bytes, Callable[[BinaryIO], tarsafe.Readable]] = {
 }
 _DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError, OverflowError),
-    # Of zipfile: another way of packing; a member that is encrypted.
-    *(NotImplementedError, RuntimeError),
+    *(NotImplementedError, RuntimeError, struct.error, IndexError),  # of zipfile: another way of packing; encrypted
 )
 
 
@@ -218,8 +214,7 @@ def _ar(stream: BinaryIO, prefix: str, unread: list[str]) -> Iterator[Member]:
 
 
 def _zip(stream: BinaryIO) -> Iterator[Member]:
-    _check_list(stream)
-    with zipfile.ZipFile(stream) as archive:
+    with zipsafe.opened(stream, members=MAX_MEMBERS) as archive:
         for info in archive.infolist():
             with archive.open(info) as content:
                 sha256, size, binary = _hash(content)
@@ -230,19 +225,6 @@ def _zip(stream: BinaryIO) -> Iterator[Member]:
             )
             metadata = hashlib.sha256("|".join(map(repr, shown)).encode()).hexdigest()
             yield Member(path=info.filename, sha256=sha256, size=size, metadata=metadata, binary=binary)
-
-
-def _check_list(stream: BinaryIO) -> None:
-    """``OpaqueError`` for a list of members that is too long to be read whole (APPNOTE.TXT 4.3.16)."""
-    size = stream.seek(0, 2)
-    stream.seek(max(0, size - _END_BYTES - 65535))
-    end = stream.read()
-    at = end.rfind(b"PK\x05\x06")
-    listed = struct.unpack_from("<I", end, at + 12)[0] if at >= 0 and len(end) - at >= _END_BYTES else size
-    stream.seek(0)
-    if listed > MAX_LIST_BYTES:
-        msg = f"a zip whose list of members has {listed} bytes, or none that can be found"
-        raise OpaqueError(msg)
 
 
 def _nested(part: _Slice, path: str, unread: list[str]) -> Iterator[Member]:
@@ -274,7 +256,7 @@ class _Slice:
         self._stream, self._start, self._size, self._at = stream, stream.tell(), size, 0
 
     def read(self, count: int = -1) -> bytes:
-        left = self._size - self._at
+        left = max(0, self._size - self._at)
         data = self._stream.read(left if count < 0 else min(count, left))
         self._at += len(data)
         return data

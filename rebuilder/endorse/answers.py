@@ -6,7 +6,6 @@ Specs: the simple repository API (PEP 503, PEP 691) of Python's indexes, and the
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterator
@@ -14,14 +13,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from rebuilder.endorse.checksums import Entry
+from rebuilder.htmltags import tags
 from rebuilder.releases import Release
 
 #: Documents of packages with thousands of versions have some ten MB.
 ANSWER_LIMIT = 128 * 1024**2
 
 _HEX = re.compile(r"[0-9a-fA-F]{32,128}", re.ASCII)
-#: An expression and no parser: those of Python take a time that grows with the square of a hostile page.
-_LINK = re.compile(r"""<a\s[^<>]*?\bhref\s*=\s*["']([^"'<>]*)["']""", re.IGNORECASE)
 _LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -69,8 +67,8 @@ def _npm(found: dict[str, Any], release: Release) -> Iterator[Entry]:
 
 def _links(page: str) -> Iterator[Entry]:
     """Links of a simple index: the file is the last part of the address, its digest the fragment."""
-    for match in _LINK.finditer(page):
-        parts = urlsplit(html.unescape(match[1]))
+    for _, named in tags(page, ("a",)):
+        parts = urlsplit(named.get("href", ""))
         algorithm, _, digest = parts.fragment.partition("&")[0].partition("=")
         yield from _entry(unquote(parts.path.rpartition("/")[2]), algorithm, digest)
 

@@ -114,12 +114,23 @@ def _outcome(
     what = "; ".join(words for _, words in lacking.values())
     if not allow_missing:
         reason = (
-            f"no endorsement by anchor {anchor!r}, and the recipe does not allow that: {what}. If that is right, give "
-            "the reason in the recipe as allow_missing in [endorsement]; the page and the statement then say so"
+            f"no endorsement by anchor {anchor!r}, and the recipe does not allow that: {what}. {_again(anchor)}If it "
+            "is right that nobody vouches, give the reason in the recipe as allow_missing in [endorsement]; the page "
+            "and the statement then say so"
         )
         raise Stopped(Verdict.UNAVAILABLE, reason, missing=tuple(lacking))
     worst = _MISSING if any(result is _MISSING for result, _ in lacking.values()) else _NO_KEY
     return worst, f"{what}; the recipe allows that because: {allow_missing}"
+
+
+def _again(anchor: str) -> str:
+    """A recipe names an anchor and holds no signature: each time they are given by hand."""
+    if anchor == NOBODY:
+        return ""
+    return (
+        "Signatures and signed lists of digests are no part of a recipe: give them with --signature FILE --anchor "
+        f"{anchor}. "
+    )
 
 
 def _lacking(name: str, found: list[Voice]) -> tuple[EndorsementResult, str]:

@@ -10,6 +10,7 @@ import bz2
 import calendar
 import gzip
 import lzma
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from rebuilder import tarsafe
+from rebuilder import tarsafe, zipsafe
 from rebuilder.errors import TooLargeError, UsageError
 from rebuilder.treetar import MEMBERS_LIMIT, OPEN, PATH_LIMIT, Member, in_order, kept_link, packed
 
@@ -31,7 +32,7 @@ TREE_LIMIT = 8 * 1024**3
 _CHUNK = 1024**2
 _LARGEST_TIME = 2**33 - 1
 _UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError,
-               RuntimeError, NotImplementedError, OverflowError)  # fmt: skip
+               RuntimeError, NotImplementedError, OverflowError, struct.error, IndexError)  # fmt: skip
 
 _COMPRESSED: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
     b"\x1f\x8b": lambda raw: cast("IO[bytes]", gzip.GzipFile(fileobj=raw)),
@@ -75,7 +76,7 @@ def archive_tree(archive: FileDigest, blobs: Blobs) -> FileDigest:
 def _tree(archive: FileDigest, blobs: Blobs) -> FileDigest:
     path = blobs.path(archive.sha256)
     if archive.name.endswith(".zip"):
-        with zipfile.ZipFile(path) as opened:
+        with path.open("rb") as stream, zipsafe.opened(stream, members=MEMBERS_LIMIT) as opened:
             return _packed(archive.name, list(_of_zip(opened)), lambda item: _zip_chunks(opened, item), blobs)
     with tempfile.TemporaryFile() as spool:
         _unpack(path, spool)

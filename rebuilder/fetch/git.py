@@ -7,7 +7,6 @@ but its objects decides what the bytes are (`snapshot`).
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rebuilder.errors import TooLargeError, UsageError
 from rebuilder.fetch.git_command import Checkout, Git, bare_config, checkout, shown
+from rebuilder.fetch.git_signatures import moment
 from rebuilder.fetch.snapshot import Part, Seen, differing, members, work_files
 from rebuilder.treetar import OPEN, listed_tar, newest_time, packed, tree_tar
 
@@ -29,7 +29,6 @@ TOP = "tree"
 TREE_LIMIT = 8 * 1024**3
 DIRTY_LIMIT = 100
 _NAMED = 5
-_COMMITTED = re.compile(rb"^committer .*> (\d{1,10}) [+-]\d{4}$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,12 +147,11 @@ class Repository:
         raise UsageError(msg, hint="`git log --all --oneline` names those that there are; `git fetch` brings others")
 
     def _time(self, commit: str) -> int:
-        head, _, _ = self.checkout.git.answer("cat-file", "commit", commit).partition(b"\n\n")
-        found = _COMMITTED.search(head)
+        found = moment(self.checkout.git.answer("cat-file", "commit", commit), b"committer")
         if found is None:
-            msg = f"commit {commit}: expected the time when it was made, found none since 1970"
+            msg = f"commit {commit}: expected the time when it was made, found none"
             raise UsageError(msg, hint="`git fsck` says what is wrong with it")
-        return int(found.group(1))
+        return found
 
     def _described(self, commit: str) -> tuple[str, str]:
         """Its tag, and its name by the nearest tag."""

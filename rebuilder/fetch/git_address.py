@@ -8,7 +8,6 @@ a message, an argument or a record.
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,16 +15,15 @@ from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from rebuilder.errors import UsageError
+from rebuilder.redaction import redacted
 
 _LONGEST = 1024
-_SHOWN = 200
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
 _SCP = re.compile(r"(?:([A-Za-z0-9_][A-Za-z0-9._-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*):([^:].*)\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])\Z")
 _PATH = re.compile(r"[^\s?#\\]+\Z")
-_SECRET = re.compile(r"//[^/\s'\"]*@")
 _TAKEN = "taken are https://, ssh:// (or user@host:path), file://, a folder, and a bundle file"
 
 
@@ -100,12 +98,6 @@ def beside(relative: str, base: Address | Path) -> Address | Path:
     # Taken apart once more, for what was added was not looked at.
     found = located(again.remote)
     return replace(found, secret=base.secret) if isinstance(found, Address) else found
-
-
-def redacted(text: str) -> str:
-    """Any text as one line for a message, without what could be credentials or steer a terminal."""
-    plain = os.fsencode(_SECRET.sub("//", text)).decode(errors="backslashreplace")
-    return "".join(char if char.isprintable() else "?" for char in plain)[:_SHOWN]
 
 
 def _url(place: str, scheme: str) -> Address | Path:

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebuilder.errors import InfrastructureError, Stopped, UsageError
-from rebuilder.fetch.git_address import Address, redacted
+from rebuilder.fetch.git_address import Address
 from rebuilder.fetch.git_bundle import Bundle, read_bundle
 from rebuilder.fetch.git_command import Checkout, Git, bare_config
 from rebuilder.fetch.git_history import tag_ids
 from rebuilder.fetch.git_redirects import redirected
 from rebuilder.fetch.git_remote import Arrival, FetchError
 from rebuilder.model import Verdict
+from rebuilder.redaction import redacted
 
 if TYPE_CHECKING:
     from rebuilder.ports import Progress

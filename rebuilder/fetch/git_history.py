@@ -100,7 +100,11 @@ def touching(git: Git, path: str, *, until: int, limit: int) -> tuple[Commit, ..
 
 
 def holds(git: Git, blob_ids: Iterable[str]) -> frozenset[str]:
-    """Those of these blobs (SHA-1) that some commit of the repository has."""
+    """Those of these blobs (SHA-1) that some commit of the repository has. ``UsageError`` for one that cannot know: its
+    ids are SHA-256, or it was cloned in part."""
+    if why := _blind(git):
+        msg = f"expected a repository that knows every file of its history by SHA-1; {why}"
+        raise UsageError(msg, hint="a whole clone can tell: `git fetch --unshallow`, and none made with --filter")
     asked = sorted({blob for blob in blob_ids if _BLOB.match(blob)})
     wanted = {object_id for object_id, kind in _kinds(git, asked) if kind == "blob"}
     if not wanted:
@@ -113,6 +117,26 @@ def holds(git: Git, blob_ids: Iterable[str]) -> frozenset[str]:
             if len(found) == len(wanted):
                 break
     return frozenset(found)
+
+
+def _blind(git: Git) -> str:
+    """Why a file that is not found there may be in the history all the same."""
+    if git.answer("rev-parse", "--show-object-format").strip() != b"sha1":
+        return "its ids are SHA-256"
+    if git.answer("rev-parse", "--is-shallow-repository").strip() != b"false":
+        return "it is a shallow clone"
+    names = git.answer("config", "--name-only", "--list").lower().splitlines()
+    partial = any(
+        name == b"extensions.partialclone"
+        or (name.startswith(b"remote.") and name.endswith((b".promisor", b".partialclonefilter")))
+        for name in names
+    )
+    return "it is a partial clone (--filter)" if partial else ""
+
+
+def reachable(git: Git, commit_id: str, *names: str) -> bool:
+    """Whether one of the names (``--remotes=origin``, ``--branches``) leads to that commit or to a descendant of it."""
+    return not git.answer("rev-list", "--max-count=1", commit_id, "--not", *names)
 
 
 def signatures(git: Git, name: str, tag: str) -> tuple[Signed, ...]:

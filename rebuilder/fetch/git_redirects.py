@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from rebuilder.errors import UsageError
-from rebuilder.fetch.git_address import Address, located, redacted
+from rebuilder.fetch.git_address import Address, located
 from rebuilder.fetch.git_remote import FetchError, authorization, certificates
+from rebuilder.redaction import redacted
 
 if TYPE_CHECKING:
     import requests

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from rebuilder.errors import InfrastructureError
-from rebuilder.fetch.git_address import Address, redacted
+from rebuilder.fetch.git_address import Address
 from rebuilder.fetch.git_command import closed_environment
+from rebuilder.redaction import redacted
 
 if TYPE_CHECKING:
     from rebuilder.ports import Progress

@@ -62,7 +62,7 @@ def tag_signatures(name: str, text: bytes) -> tuple[Signed, ...]:
 
 def committed_at(text: bytes) -> int:
     """When a commit was committed, in seconds since 1970, held between 0 and ``LATEST``."""
-    return _time(text, b"committer") or 0
+    return moment(text, b"committer") or 0
 
 
 def tag_text(text: bytes) -> TagText:
@@ -70,10 +70,12 @@ def tag_text(text: bytes) -> TagText:
     head = text.partition(b"\n\n")[0].split(b"\n")
     said = {key: value for key, _, value in (line.partition(b" ") for line in reversed(head))}
     target, kind, name = (said.get(key, b"").decode(errors="backslashreplace") for key in (b"object", b"type", b"tag"))
-    return TagText(target, kind, name, _time(text, b"tagger"))
+    return TagText(target, kind, name, moment(text, b"tagger"))
 
 
-def _time(text: bytes, who: bytes) -> int | None:
+def moment(text: bytes, who: bytes) -> int | None:
+    """The time in the header ``who`` of a commit or a tag, in seconds since 1970, held between 0 and ``LATEST``;
+    ``None`` where it has none."""
     head = text.partition(b"\n\n")[0].split(b"\n")
     line = next((line for line in head if line.startswith(who + b" ")), b"")
     found = _TIME.match(line)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rebuilder.errors import UsageError
-from rebuilder.fetch.git_address import Address, beside, located, redacted
+from rebuilder.fetch.git_address import Address, beside, located
 from rebuilder.fetch.git_command import Checkout, shown
 from rebuilder.fetch.git_history import check_trees
 from rebuilder.fetch.snapshot import Part, entries
+from rebuilder.redaction import redacted
 
 DEPTH_LIMIT = 8
 COUNT_LIMIT = 100
@@ -33,6 +34,8 @@ class Place:
     base: Address | Path | None
     #: It has a work tree, in which submodules may be checked out.
     has_work_tree: bool = False
+    #: It lies on this machine: whatever it says of where it is from, nobody asked there.
+    at_hand: bool = False
 
 
 @dataclass

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from rebuilder.errors import Stopped, UsageError
 from rebuilder.fetch import git, git_history
-from rebuilder.fetch.git_address import Address, located, redacted
+from rebuilder.fetch.git_address import Address, located
 from rebuilder.fetch.git_bundle import is_bundle
 from rebuilder.fetch.git_clones import Clones
 from rebuilder.fetch.git_command import Checkout, Git, shown
 from rebuilder.fetch.git_submodules import Opened, Place, Sourced, Walk
 from rebuilder.fetch.snapshot import Part, entries
 from rebuilder.model import FileDigest, Verdict
+from rebuilder.redaction import redacted
 
 if TYPE_CHECKING:
     from rebuilder.ports import Blobs, Progress
@@ -52,18 +53,18 @@ class GitRepositories:
     def _local(self, path: Path) -> Opened:
         try:
             if path.is_file() and is_bundle(path):
-                return self._clones.of_bundle(path), Place(None)
+                return self._clones.of_bundle(path), Place(None, at_hand=True)
             path = path.resolve()
             if _is_bare(path):
                 bare = Checkout(path, Git(path, path))
-                return bare, Place(_origin(bare))
+                return bare, Place(_origin(bare), at_hand=True)
             repository = git.find(path) if path.is_dir() else None
         except OSError as error:
             msg = f"{path}: can't be read: {error.strerror}"
             raise UsageError(msg) from error
         if repository is not None:
             found = repository.checkout
-            return found, Place(_origin(found), has_work_tree=True)
+            return found, Place(_origin(found), has_work_tree=True, at_hand=True)
         kind = "a folder that is none" if path.is_dir() else "a file that is none" if path.exists() else "nothing"
         msg = f"{path}: expected a Git repository (a work tree, a bare one, or a bundle), found {kind}"
         raise UsageError(msg, hint="name its folder, a bundle file, or an https, ssh or file URL")
@@ -82,6 +83,20 @@ class GitRepository:
     def url(self) -> str:
         """See the port."""
         return self.place.base.public if isinstance(self.place.base, Address) else ""
+
+    @property
+    def at_hand(self) -> bool:
+        """See the port."""
+        return self.place.at_hand
+
+    def origin_of(self, commit: str) -> str:
+        """See the port."""
+        if not self.url or not self.at_hand:
+            return self.url
+        commit_id = git_history.existing(self._git, commit).id
+        # What was fetched from there. The own branches of a work tree are its user's; those of a bare one are copies.
+        names = ("--remotes=origin",) if self.place.has_work_tree else ("--branches", "--tags", "--remotes=origin")
+        return self.url if git_history.reachable(self._git, commit_id, *names) else ""
 
     def tags(self) -> tuple[Tag, ...]:
         """See the port; those that lead to no commit are left out."""
@@ -136,7 +151,7 @@ class GitRepository:
                 f"commit {commit_id}: expected the contents of {named}, found pointers: Git LFS keeps them elsewhere, "
                 "so they are not in the repository"
             )
-            raise UsageError(msg, hint="if the release has an sdist that holds these files, build from that: --from-sdist")
+            raise UsageError(msg, hint="build from the release's own sdist, which may hold them: --from-sdist")
         return tree
 
     def history(self, commit: str) -> FileDigest:
@@ -149,7 +164,7 @@ class GitRepository:
         return git_history.signatures(self._git, commit, tag)
 
     def holds(self, blob_ids: Iterable[str]) -> frozenset[str]:
-        """See the port."""
+        """See the port. ``UsageError`` for a repository that cannot know."""
         return git_history.holds(self._git, blob_ids)
 
     @property

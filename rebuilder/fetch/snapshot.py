@@ -10,13 +10,13 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rebuilder.errors import UsageError
 from rebuilder.fetch.git_command import Checkout, shown
 from rebuilder.fetch.git_objects import Objects, object_hash
-from rebuilder.treetar import CHUNK, MEMBERS_LIMIT, Member, in_order, kept_link, leads_out
+from rebuilder.treetar import CHUNK, MEMBERS_LIMIT, Member, in_order, kept_link
 
 #: Modes of entries that are no plain files.
 _FOLDER, _LINK, _COMMIT = "040000", "120000", "160000"
@@ -117,6 +117,16 @@ def members(part: Part, time: int, seen: Seen) -> Iterator[Member]:
                 yield Member(name, "link", time, link=kept_link(target, shown(name)))
             else:
                 yield _file(objects, entry, Member(name, "file", time), seen)
+
+
+def leads_out(target: str, path: str) -> bool:
+    """Whether the link at ``path`` leads out of the tree, judged by its text alone."""
+    depth = path.count("/")
+    for part in PurePosixPath(target).parts:
+        depth += {"..": -1, ".": 0}.get(part, 1)
+        if depth < 0:
+            return True
+    return target.startswith("/")
 
 
 def work_files(part: Part, seen: Seen) -> Iterator[str]:

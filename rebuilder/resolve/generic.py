@@ -27,8 +27,10 @@ from rebuilder.recipe import (
     RecipeArtifact,
     RecipeEndorsement,
 )
+from rebuilder.redaction import redacted
 from rebuilder.releases import Guess
 from rebuilder.resolve.infer import commits
+from rebuilder.resolve.packages_names import known_from
 from rebuilder.resolve.packages_recipe import row, source_files
 from rebuilder.resolve.packages_source import BY_HAND
 from rebuilder.resolve.projects_files import take
@@ -63,11 +65,11 @@ def recipe_of(order: Order, repositories: Repositories, blobs: Blobs, limits: di
     build could never give one of the files; ``Stopped(unavailable)`` where the repository cannot be had."""
     purl = _purl(order.purl)
     repository = repositories.open(order.source)
-    choice = commits.choose(
-        repository, name=purl.name, version=str(purl.version), uploaded=None, declared=order.commit
-    )
+    asked = commits.asked_for(repository, order.commit).id if order.commit else ""
+    choice = commits.choose(repository, name=purl.name, version=str(purl.version), uploaded=None, declared=asked)
     if not choice.commit:
-        msg = f"no commit of {purl.name} {purl.version} was found in {order.source}: {'; '.join(choice.notes)}"
+        msg = f"no commit of {purl.name} {purl.version} was found in {redacted(order.source)}: "
+        msg += "; ".join(map(redacted, choice.notes))
         raise UsageError(msg, hint="name one with --commit")
     found = repository.commit(choice.commit)
     tree = repository.tree(choice.commit)
@@ -88,6 +90,9 @@ def recipe_of(order: Order, repositories: Repositories, blobs: Blobs, limits: di
         evidence=f"{BY_HAND}: {order.commit}" if order.commit else choice.evidence,
         confidence=1.0 if order.commit else choice.confidence,
     )
+    place = repository.url or "a repository at hand"
+    where = Guess(input="repository", value=place, origin=Origin.PINNED, evidence=BY_HAND, confidence=1.0)
+    known = known_from(repository, choice.commit, where)
     return PackageRecipe(
         format=V3,
         purl=purl.to_string(),
@@ -97,14 +102,15 @@ def recipe_of(order: Order, repositories: Repositories, blobs: Blobs, limits: di
             version=str(purl.version),
             files=source_files(tree, history, None),
             commit=choice.commit,
-            repository=repository.url,
+            repository=repository.origin_of(choice.commit),
             tag=choice.tag,
         ),
         artifacts=tuple(_artifact(file, purl) for file in files),
         endorsement=RecipeEndorsement(anchor=NO_ANCHOR, allow_missing=BY_HAND),
         toolchain=_toolchain(project, order.suite or settings.suite or "trixie"),
         build=_build(project, found.time if found else None, history is not None, {**limits, **settings.limits}),
-        guesses=(row(guess),),
+        # Only what a clone says of itself is a guess.
+        guesses=(row(guess), *((row(known),) if known != where else ())),
     )
 
 
@@ -117,10 +123,17 @@ def _purl(text: str) -> PackageURL:
     try:
         purl = PackageURL.from_string(text)
     except ValueError as error:
-        msg = f"expected a package URL such as pkg:generic/demo@1.0, found {text[:160]!r}: {error}"
+        msg = f"expected a package URL such as pkg:generic/demo@1.0, found {text[:160]!r}: {redacted(str(error))}"
         raise UsageError(msg) from None
     if purl.type != TYPE or not purl.version or purl.namespace or purl.qualifiers or purl.subpath:
         msg = f"expected pkg:{TYPE}/NAME@VERSION, found {text[:160]!r}"
+        raise UsageError(msg)
+    if not purl.name[0].isalnum() or "/" in purl.name:
+        # Files of the tree are looked for by it.
+        msg = f"expected a name that begins with a letter or a digit and is no path, found {purl.name[:160]!r}"
+        raise UsageError(msg)
+    if not (purl.name + purl.version).isprintable():
+        msg = f"expected a package URL of letters that can be shown, found {text[:160]!r}"
         raise UsageError(msg)
     return purl
 

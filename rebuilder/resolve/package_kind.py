@@ -7,7 +7,7 @@ is added. Everything else, from the source to the verdict, is `packages.py`, the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -81,8 +81,6 @@ class Draft:
     build: PackageBuild
     guesses: tuple[Guess, ...]
     notes: tuple[str, ...] = ()
-    #: Files that the toolchain's packages of npm are chosen from, where the tree has no lock of its own.
-    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class PackageKind(Protocol):

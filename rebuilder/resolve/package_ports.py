@@ -37,6 +37,14 @@ class Repository(Protocol):
     def url(self) -> str:
         """Where others can clone it, without credentials; empty if that is not known."""
 
+    @property
+    def at_hand(self) -> bool:
+        """It lies on this machine: ``url`` is what it says of itself, and was not asked."""
+
+    def origin_of(self, commit: str) -> str:
+        """``url``, if the commit came from there: it was fetched, or lies on a branch that this clone has of its
+        origin. Empty otherwise: a commit that was never pushed is nowhere else."""
+
     def tags(self) -> tuple[Tag, ...]:
         """All of them, by name."""
 
@@ -67,7 +75,8 @@ class Repository(Protocol):
         """What is signed of a commit and of the tag that names it."""
 
     def holds(self, blob_ids: Iterable[str]) -> frozenset[str]:
-        """Those of these Git blob ids (SHA-1, 40 hex digits) that the repository has anywhere in its history."""
+        """Those of these Git blob ids (SHA-1, 40 hex digits) that the repository has anywhere in its history. Raises
+        for one that cannot know: with SHA-256 ids, or cloned in part."""
 
 
 class Repositories(Protocol):

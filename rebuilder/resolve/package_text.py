@@ -72,8 +72,8 @@ def _toolchain(toolchain: PackageToolchain, recipe: PackageRecipe) -> str:
         lines += [*_why(recipe, "backend"), line("wheels", toolchain.wheels)]
     for name in ("ask_backend", "npm"):
         lines += [line(name, value=True)] if getattr(toolchain, name) else []
-    if toolchain.npm_lock != "tree":
-        lines.append(line("npm_lock", toolchain.npm_lock))
+    if toolchain.packages:
+        lines.append(line("packages", toolchain.packages))
     if toolchain.as_of is not None:
         lines += [*_why(recipe, "requirements"), line("as_of", toolchain.as_of)]
     named: tuple[tuple[GuessedInput, str], ...] = (("node", "node"), ("npm", "npm_client"))

@@ -7,7 +7,8 @@ particular to one index is its ``PackageKind``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,10 +26,19 @@ from rebuilder.model import (
     SignatureCheck,
     Source,
     SourceKind,
+    Verdict,
 )
 from rebuilder.ports import Resolution
 from rebuilder.recipe import PackageRecipe, RecipeFile
-from rebuilder.resolve import package_builds, packages_inputs, packages_recipe, packages_source, replays
+from rebuilder.resolve import (
+    package_builds,
+    packages_history,
+    packages_inputs,
+    packages_names,
+    packages_recipe,
+    packages_source,
+    replays,
+)
 from rebuilder.resolve.package_kind import Taken, Wanted
 from rebuilder.resolve.projects import with_packages
 from rebuilder.resolve.projects_files import take_one, take_pinned
@@ -39,7 +49,7 @@ from rebuilder.resolve.recipes import load_lock, load_recipe
 if TYPE_CHECKING:
     from rebuilder.lock import LanguagePackage, ToolchainLock
     from rebuilder.ports import Blobs, Fetcher, Progress
-    from rebuilder.releases import Release, Signed
+    from rebuilder.releases import Commit, Release, Signed
     from rebuilder.resolve.package_kind import PackageKind
     from rebuilder.resolve.package_ports import Indexes, Repositories, Repository
 
@@ -57,6 +67,13 @@ class PackageEndorser(Protocol):
         papers: tuple[FileDigest, ...] = (),
     ) -> Endorsement:
         """The endorsement, from saved bytes alone."""
+
+
+class NpmCache(Protocol):
+    """npm's cache of packages, as ``LanguagePackages.npm_cache``."""
+
+    def __call__(self, packages: tuple[LanguagePackage, ...], *, manifests: bool = False) -> FileDigest:
+        """A tar of it, in the blobs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +107,15 @@ class Packages:
     archive_tree: Callable[[FileDigest, Blobs], FileDigest]
     #: Upstream archives that Debian carries.
     carried: packages_source.Carriers
-    npm_cache: Callable[[tuple[LanguagePackage, ...]], FileDigest]
-    #: Text of `sandbox/replay_shim.py`.
+    npm_cache: NpmCache
+    #: Text of `sandbox/replay_shim.py`, and of `sandbox/zlib_shim.py`.
     shim: str
+    zlib_shim: str
     progress: Progress
     #: The operator's caps, by the names of ``model.Limits``.
     limits: Mapping[str, float]
+    #: Trees that were found to be those of a commit or an archive, by both.
+    seen: set[tuple[str, ...]] = field(default_factory=set)
 
     # --- what is asked for --------------------------------------------------------------------------
 
@@ -112,7 +132,7 @@ class Packages:
         taken = packages_source.compared(sourced, taken)
         with self.blobs.path(sourced.tree.sha256).open("rb") as tar:
             draft = kind.draft(taken, packages_source.ground(sourced, tar))
-        history = sourced.history() if draft.build.history else None
+        history = self._seen(sourced.history() if draft.build.history else None, sourced.commit)
         if draft.build.history and history is None:
             draft = replace(draft, build=draft.build.model_copy(update={"history": False}))
         limits = Limits.model_validate({**draft.build.limits.model_dump(), **self.limits})
@@ -133,11 +153,21 @@ class Packages:
             guesses=guesses,
             committed=sourced.commit.time if sourced.commit else None,
             signed=sourced.signatures(),
-            holds=sourced.repository.holds if sourced.repository else None,
+            holds=sourced.holds(),
         )
 
-    def resolve(self, target: str, *, source: str = "", artifacts: tuple[Path, ...] = ()) -> Resolution:
+    def resolve(
+        self,
+        target: str,
+        *,
+        source: str = "",
+        artifacts: tuple[Path, ...] = (),
+        papers: tuple[Path, ...] = (),
+        anchor: str = "",
+    ) -> Resolution:
         """The path of a recipe v3. ``source``: where its repository is at hand, in place of the one it names.
+        ``papers`` are signatures and lists of digests, which ``anchor`` has to have made: another than the recipe's
+        makes another recipe of it.
 
         ``Stopped(unavailable)`` where files or source cannot be had; ``UsageError`` where the source is not what the
         recipe pins.
@@ -150,21 +180,32 @@ class Packages:
         take_pinned(artifacts, recipe, self.blobs)
         lock_path = path.parent / recipe.toolchain.lock
         lock = load_lock(lock_path)[0] if lock_path.exists() else None
-        return self.of_recipe(recipe, data, lock, source=source)
+        found = self.of_recipe(recipe, data, lock, source=source)
+        given, judged = self._papers(Asked(papers=papers, anchor=anchor or recipe.endorsement.anchor), recipe)
+        if judged.endorsement.anchor == recipe.endorsement.anchor:
+            return replace(found, papers=given)
+        told = f"the recipe names the anchor {recipe.endorsement.anchor!r}; {anchor!r} was asked for, and is held to"
+        text = render_recipe(judged).encode()
+        return replace(found, papers=given, recipe=judged, recipe_bytes=text, warnings=(*found.warnings, told))
 
     def of_recipe(
         self, recipe: PackageRecipe, data: bytes, lock: ToolchainLock | None, *, source: str = ""
     ) -> Resolution:
         """A recipe at hand; artifacts and source are in the blobs then. Raises as ``resolve``."""
-        published = self._have(recipe, packages_recipe.published_of(recipe), source)
+        published, unproved = self._have(recipe, packages_recipe.published_of(recipe), source)
+        by_word, elsewhere = self._at_hand(recipe, source)
+        told = filter(None, (*unproved.values(), elsewhere))
+        if by_word:
+            unproved.setdefault("source", by_word)
         return Resolution(
             published=published,
             recipe=recipe,
             recipe_bytes=data,
             lock=lock,
-            inputs=packages_inputs.inputs(recipe, lock, published),
-            warnings=packages_inputs.weakened(recipe, lock, published),
+            inputs=packages_inputs.inputs(recipe, lock, published, unproved),
+            warnings=(*packages_inputs.weakened(recipe, lock, published), *dict.fromkeys(told)),
             signed=self._signed(recipe, source),
+            unproved=unproved.get("commit", elsewhere),
         )
 
     def today(self, resolution: Resolution) -> Resolution:
@@ -195,7 +236,7 @@ class Packages:
             name=recipe.source.name,
             version=recipe.source.version,
             files=tuple(FileDigest(name=file.name, sha256=file.sha256, size=file.size) for file in files),
-            uri=packages_source.source_uri(recipe),
+            uri=packages_names.source_uri(recipe, resolution.unproved),
         )
         return source, self.judge(resolution.signed)
 
@@ -212,17 +253,26 @@ class Packages:
         recipe = package_recipe(resolution)
         packages = resolution.lock.languages if resolution.lock else ()
         asked = recipe.toolchain
-        for system, wanted in (("pypi", bool(asked.wheels)), ("npm", asked.npm or bool(asked.node))):
+        for system, wanted in (("pypi", bool(asked.wheels)), ("npm", asked.npm or bool(asked.node or asked.packages))):
             if wanted and not any(package.system == system for package in packages):
                 msg = f"{asked.lock}: expected the packages of {system} that the recipe asks for, found none"
                 raise RecipeError(msg, hint="make the lock anew: rebuilder lock --relock RECIPE")
-        return package_builds.plan_of(recipe, self.materials(resolution, packages), self.shim), ()
+        if packages_recipe.bootstraps(recipe, packages):
+            reason = (
+                f"{recipe.purl} is itself among the packages that its build is given: what came out could be made of "
+                "nothing else"
+            )
+            raise Stopped(Verdict.UNAVAILABLE, reason, missing=(recipe.purl,))
+        materials = self.materials(resolution, packages)
+        return package_builds.plan_of(recipe, materials, self.shim, self.zlib_shim), ()
 
     def materials(self, resolution: Resolution, packages: tuple[LanguagePackage, ...]) -> Materials:
         """What a build of the recipe is given, in the blobs."""
         recipe = package_recipe(resolution)
         bare, others = package_builds.with_clients(tree_materials(resolution.published), packages, recipe)
-        filled = with_packages(bare, others, self.npm_cache)
+        asked = recipe.toolchain.packages
+        filled = with_packages(bare, others, partial(self.npm_cache, manifests=True) if asked else self.npm_cache)
+        filled = replace(filled, npm_packages=asked, commit=recipe.source.commit if filled.history else "")
         if not recipe.build.replay:
             return filled
         paths = {item.name: self.blobs.path(item.sha256) for item in recipe.artifacts}
@@ -240,11 +290,16 @@ class Packages:
             return recipe
         repository = self._opened(recipe, place)
         tree = repository.tree(source.commit, source.subfolder, submodules=source.submodules)
-        history = repository.history(source.commit) if recipe.build.history else None
+        history = self._seen(
+            repository.history(source.commit) if recipe.build.history else None, repository.commit(source.commit)
+        )
         tags = [tag.name for tag in repository.tags() if tag.commit == source.commit]
         files = packages_recipe.source_files(tree, history, None)
+        # What a clone at hand has from its origin may be one commit and not the other.
+        url = repository.origin_of(source.commit) if repository.at_hand else source.repository
         tag = source.tag if source.tag in tags else ""
-        return recipe.model_copy(update={"source": source.model_copy(update={"files": files, "tag": tag})})
+        changes = {"files": files, "tag": tag, "repository": url}
+        return recipe.model_copy(update={"source": source.model_copy(update=changes)})
 
     def narrowed(self, resolution: Resolution, name: str) -> Resolution:
         """The same for one file of the release."""
@@ -285,9 +340,11 @@ class Packages:
         endorsement = recipe.endorsement.model_copy(update={"anchor": asked.anchor, "allow_missing": ""})
         return papers, recipe.model_copy(update={"endorsement": endorsement})
 
-    def _have(self, recipe: PackageRecipe, published: Published, place: str) -> Published:
-        """Artifacts and source into the blobs. The history of one commit is packed in another way by a clone that has
-        other tags, so that its digest may be another than the recipe's."""
+    def _have(
+        self, recipe: PackageRecipe, published: Published, place: str
+    ) -> tuple[Published, dict[str, str]]:
+        """Artifacts and source into the blobs, and by input why it could not be checked. The history of one commit is
+        packed in another way by a clone that has other tags, so that its digest may be another than the recipe's."""
         lacking = [item.file for item in published.artifacts if not self.blobs.has(item.file.sha256)]
         local = [file.name for file in lacking if file.archive == LOCAL]
         if local:
@@ -295,26 +352,50 @@ class Packages:
             raise UsageError(msg, hint="name each with --artifact FILE; the recipe says which bytes they have to have")
         self.indexes.fetch(lacking)
         tree, *others = published.source_files
-        archive = packages_recipe.archive_file(recipe)
-        if not self.blobs.has(tree.sha256):
-            self.progress.stage("resolve", "source")
+        why = self._have_tree(recipe, tree, place)
+        unproved, had = ({"source": why, "commit": why} if why else {}), [tree]
+        for file in others:
+            if file.name != HISTORY_NAME:
+                had.append(file)
+                continue
+            bundle, why = self._history(recipe, file, place)
+            had.append(bundle)
+            if why:
+                unproved.setdefault("source", why)
+        return published.model_copy(update={"source_files": tuple(had)}), unproved
+
+    def _have_tree(self, recipe: PackageRecipe, tree: Located, place: str) -> str:
+        """The tree into the blobs, held against its commit or archive even if it lies there already: whoever wrote the
+        recipe could name any tree that was built from before. Why it could not be is said; empty: it was."""
+        archive, had = packages_recipe.archive_file(recipe), self.blobs.has(tree.sha256)
+        source = recipe.source
+        origin = (tree.sha256, archive.sha256 if archive else source.commit, source.subfolder, str(source.submodules))
+        if had and (origin in self.seen or source.kind is SourceKind.LOCAL_TREE):
+            return ""
+        self.progress.stage("resolve", "source")
+        try:
             found = self._again(recipe, archive, place)
-            if found.sha256 != tree.sha256:
-                msg = f"expected the tree that the recipe pins, sha256 {tree.sha256}, found {found.sha256}"
-                raise UsageError(msg, hint=packages_source.OTHER_TREE)
-        if archive is not None:
-            self._archive(recipe, archive)
-        had = tuple(self._history(recipe, file, place) if file.name == HISTORY_NAME else file for file in others)
-        return published.model_copy(update={"source_files": (tree, *had)})
+        except (Stopped, UsageError) as error:
+            if place or not had or archive is not None:
+                raise
+            return f"the tree that the recipe pins was not held against commit {source.commit}: {error}"
+        if found.sha256 != tree.sha256:
+            msg = f"expected the tree that the recipe pins, sha256 {tree.sha256}, found {found.sha256}"
+            raise UsageError(msg, hint=packages_source.OTHER_TREE)
+        self.seen.add(origin)
+        return ""
 
     def _again(self, recipe: PackageRecipe, archive: RecipeFile | None, place: str) -> FileDigest:
         if archive is not None:
-            return self.archive_tree(self._archive(recipe, archive), self.blobs)
+            return self.archive_tree(self._archive(recipe, archive, place), self.blobs)
         source = recipe.source
         return self._opened(recipe, place).tree(source.commit, source.subfolder, submodules=source.submodules)
 
-    def _archive(self, recipe: PackageRecipe, archive: RecipeFile) -> FileDigest:
+    def _archive(self, recipe: PackageRecipe, archive: RecipeFile, place: str) -> FileDigest:
         file = Located(**archive.model_dump(), archive=recipe.source.archive)
+        if place and (found := take_one(Path(place), self.blobs)).sha256 != file.sha256:
+            msg = f"{place}: expected sha256 {file.sha256}, as the recipe pins its source, found {found.sha256}"
+            raise UsageError(msg)
         if not self.blobs.has(file.sha256):
             if file.archive == LOCAL:
                 msg = f"the source of {recipe.purl} is not at hand: {file.name} is not in the store"
@@ -325,12 +406,32 @@ class Packages:
                 self.fetcher.fetch(file)
         return FileDigest(name=file.name, sha256=file.sha256, size=file.size)
 
-    def _history(self, recipe: PackageRecipe, wanted: Located, place: str) -> Located:
-        if self.blobs.has(wanted.sha256):
-            return wanted
-        commit = recipe.source.commit
-        found = self._opened(recipe, place).history(commit)
-        return Located(**found.model_dump(), archive=LOCAL, path=HISTORY_NAME)
+    def _history(self, recipe: PackageRecipe, wanted: Located, place: str) -> tuple[Located, str]:
+        """The history, and why one that lies there could not be held against the repository: a bundle can say of any
+        commit that it is its HEAD, and give it any tags. ``UsageError`` for one of another commit."""
+        commit, had = recipe.source.commit, self.blobs.has(wanted.sha256)
+        origin = (wanted.sha256, HISTORY_NAME, commit)
+        if had and origin in self.seen:
+            return wanted, ""
+        if had:
+            with self.blobs.path(wanted.sha256).open("rb") as file:
+                packages_history.require_head(file, commit)
+        try:
+            found = self._opened(recipe, place).history(commit)
+        except (Stopped, UsageError) as error:
+            if not had:
+                raise
+            return wanted, f"the {HISTORY_NAME} that the recipe pins was not held against the repository: {error}"
+        if had and found.sha256 != wanted.sha256:
+            return wanted, packages_history.packed_otherwise(commit)
+        self.seen.add((found.sha256, HISTORY_NAME, commit))
+        return Located(**found.model_dump(), archive=LOCAL, path=HISTORY_NAME), ""
+
+    def _seen(self, history: FileDigest | None, commit: Commit | None) -> FileDigest | None:
+        """A history that was made of its repository just now."""
+        if history is not None and commit is not None:
+            self.seen.add((history.sha256, HISTORY_NAME, commit.id))
+        return history
 
     def _opened(self, recipe: PackageRecipe, place: str) -> Repository:
         where = place or recipe.source.repository
@@ -338,6 +439,20 @@ class Packages:
             msg = f"the source of {recipe.purl} is not at hand: {TREE_NAME} or {HISTORY_NAME} is not in the store"
             raise UsageError(msg, hint="the recipe names no repository: name a clone of it with --source DIR or URL")
         return self.repositories.open(where, commit=recipe.source.commit)
+
+    def _at_hand(self, recipe: PackageRecipe, place: str) -> tuple[str, str]:
+        """Why the repository that the recipe names is only assumed to have its commit: a clone at hand was asked; and
+        why even that cannot be said: it has the commit from elsewhere, or is another repository. Both empty: the
+        repository itself was asked."""
+        source = recipe.source
+        if not (place and source.repository and source.commit):
+            return "", ""
+        opened = self._opened(recipe, place)
+        if packages_names.same_place(opened.origin_of(source.commit), source.repository):
+            return packages_names.unasked(source.repository) if opened.at_hand else "", ""
+        other = "a clone at hand was, and it does not have the commit from there" if opened.at_hand else "another was"
+        why = f"{source.repository} was not asked for commit {source.commit}: {other}"
+        return why, why
 
     def _signed(self, recipe: PackageRecipe, place: str) -> tuple[Signed, ...]:
         """Of the commit and the tag, where the repository can be had: evidence, and never a condition."""

@@ -6,6 +6,7 @@ recipe that keeps its guesses keeps their origins.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -37,11 +38,18 @@ TOLD_AS: dict[GuessedInput, _Name] = {
     "path": "path",
 }
 _ORDER = list(Origin)
+_SOURCE = ("source", "commit")
 _OURS = "`rebuilder` builds so"
 
 
-def inputs(recipe: PackageRecipe, lock: ToolchainLock | None, published: Published | None = None) -> tuple[Input, ...]:
-    """All of them, each by the weakest word on it; ``lock`` is the one beside the recipe."""
+def inputs(
+    recipe: PackageRecipe,
+    lock: ToolchainLock | None,
+    published: Published | None = None,
+    unproved: Mapping[str, str] | None = None,
+) -> tuple[Input, ...]:
+    """All of them, each by the weakest word on it; ``lock`` is the one beside the recipe. ``unproved`` says of an input
+    why what the recipe pins could not be held against where it is from: it is assumed then."""
     base = (Origin.ASSUMED, _OURS) if lock is None else (Origin.PINNED, "recipe")
     changed = repacked(recipe, published) if published is not None else ""
     values: dict[_Name, str] = {
@@ -58,9 +66,11 @@ def inputs(recipe: PackageRecipe, lock: ToolchainLock | None, published: Publish
     pinned = (Origin.PINNED, "recipe")
     found = []
     for name, value in values.items():
-        start = pinned if name in ("source", "commit") else base
+        start = pinned if name in _SOURCE else _replayed(name, recipe) or base
         if changed and name == "source":
             start = (Origin.ASSUMED, f"recipe; {HISTORY_NAME} has sha256 {changed}")
+        if unproved and name in unproved:
+            start = (Origin.ASSUMED, f"{start[1]}; {unproved[name]}")
         if value:
             found.append(_input(name, value, start, recipe))
     return (*found, toolchain(recipe, lock))
@@ -96,12 +106,21 @@ def weakened(recipe: PackageRecipe, lock: ToolchainLock | None, published: Publi
     return found
 
 
+def _replayed(name: _Name, recipe: PackageRecipe) -> tuple[Origin, str] | None:
+    """What is read off the published file at each build is recovered, whatever the recipe says of it."""
+    for replay in recipe.build.replay:
+        if (name == "owners" and "owners" in replay.what) or (name == "times" and set(replay.what) != {"owners"}):
+            return Origin.RECOVERED, f"read off {replay.artifact} itself"
+    return None
+
+
 def _input(name: _Name, value: str, start: tuple[Origin, str], recipe: PackageRecipe) -> Input:
     """The weakest origin of the start and of every guess told under that name; all of their evidence."""
     rows = [guess for guess in recipe.guesses if TOLD_AS[guess.input] == name]
     origins = [start[0], *(guess.origin for guess in rows)]
-    # A guess at hand says more than that something was assumed.
-    told = [_told(guess) for guess in rows] or [start[1]]
+    # A guess at hand says more than that something was assumed; not more than why the source is, or what is replayed.
+    kept = start[0] is Origin.RECOVERED or (name in _SOURCE and start[0] is Origin.ASSUMED)
+    told = [*((start[1],) if kept else ()), *map(_told, rows)] or [start[1]]
     return Input(name=name, value=value, origin=max(origins, key=_ORDER.index), evidence="; ".join(told))
 
 

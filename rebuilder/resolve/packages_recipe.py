@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from packageurl import PackageURL
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from rebuilder.errors import RecipeError, UsageError
 from rebuilder.model import Artifact, FileDigest, Located, Published, SourceKind
@@ -21,8 +26,13 @@ from rebuilder.releases import Guess
 from rebuilder.resolve.package_kind import Draft, Taken, Wanted
 from rebuilder.resolve.projects_recipe import HISTORY_NAME, LOCAL, NO_ANCHOR, TREE_NAME
 
+if TYPE_CHECKING:
+    from rebuilder.lock import LanguagePackage
+
 INDEX_ALONE = "the index alone names these digests, and signs nothing: the weakest that there is"
 FILE_NAME = "file_name"
+#: Endings of source archives on Python's index.
+SDISTS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar.Z", ".tar")
 _SYSTEMS = ("pypi", "npm", "generic")
 
 
@@ -36,6 +46,7 @@ def wanted_of(target: str) -> Wanted:
     if purl.type not in ("pypi", "npm"):
         msg = f"expected a package of an index (pkg:pypi/..., pkg:npm/...), found one of type {purl.type!r}"
         raise UsageError(msg, hint="anything else is verified by a recipe, or with --source and --artifact")
+    _require_spelled(target, purl)
     qualifiers = dict(purl.qualifiers) if isinstance(purl.qualifiers, dict) else {}
     unknown = sorted(qualifiers.keys() - {FILE_NAME})
     if unknown or purl.subpath:
@@ -48,6 +59,17 @@ def wanted_of(target: str) -> Wanted:
         version=purl.version or "",
         file_name=qualifiers.get(FILE_NAME, ""),
     )
+
+
+def _require_spelled(target: str, purl: PackageURL) -> None:
+    """A package URL is put into its usual form, and then must still name what was meant: npm has old packages whose
+    names differ from others in their case alone."""
+    if not all(part.isprintable() for part in (purl.namespace or "", purl.name, purl.version or "")):
+        msg = f"expected a package URL of letters that can be shown, found {target[:160]!r}"
+        raise UsageError(msg)
+    if purl.type == "npm" and purl.name not in unquote(target):
+        msg = f"{target[:160]}: in a package URL the name of an npm package is lower case, and {purl.name!r} is another"
+        raise UsageError(msg, hint="npm has taken no name with capital letters since 2017; older ones cannot be named")
 
 
 def purl_of(wanted: Wanted, version: str, *, file_name: str = "") -> PackageURL:
@@ -104,6 +126,7 @@ def published_of(recipe: PackageRecipe) -> Published:
             f"{recipe.purl}"
         )
         raise RecipeError(msg, hint="purl, source.name and source.version have to name the same release")
+    _require_one_release(recipe, purl)
     qualifiers = dict(purl.qualifiers) if isinstance(purl.qualifiers, dict) else {}
     one = qualifiers.get(FILE_NAME, "")
     if one and one not in {item.name for item in recipe.artifacts}:
@@ -130,8 +153,54 @@ def published_of(recipe: PackageRecipe) -> Published:
     )
 
 
+def _require_one_release(recipe: PackageRecipe, purl: PackageURL) -> None:
+    """All artifacts are of the release that the purl names, and so is an sdist as source: a verdict on other files must
+    not be told under that name."""
+    folder = "/".join(filter(None, (purl.namespace, purl.name, purl.version)))
+    indexed = purl.type != "generic"
+    for number, item in enumerate(recipe.artifacts):
+        strange = (item.package, item.version) != (purl.name, purl.version) or not _may_be_of(item.name, purl)
+        if strange or (indexed and item.path != f"{folder}/{item.name}"):
+            msg = (
+                f"key 'artifacts[{number}]': expected a file of {folder.rpartition('/')[0]} {purl.version}, as the "
+                f"purl says, found {item.name} of {item.package} {item.version} at {item.path!r}"
+            )
+            raise RecipeError(msg, hint="a recipe is of one release; `rebuilder init PURL` writes one of each")
+    archive = recipe.source.files[-1]
+    if archive_file(recipe) and archive.sha256 in {item.sha256 for item in recipe.artifacts}:
+        msg = f"key 'artifacts': {archive.name} is the source itself, and would be compared with nothing but itself"
+        raise RecipeError(msg, hint="leave it out, or build from a commit")
+    own = (recipe.source.archive, archive.path) == (purl.type, f"{folder}/{archive.name}")
+    if recipe.source.kind is SourceKind.SDIST and not own:
+        found = f"{archive.path!r} of {recipe.source.archive!r}"
+        msg = f"key 'source.kind': expected an sdist to be of the release that the purl names, found {found}"
+        raise RecipeError(msg, hint="any other archive is of the kind 'release-tarball'")
+
+
+def _may_be_of(file_name: str, purl: PackageURL) -> bool:
+    """Whether a file of Python's index is of a release, as far as its name says."""
+    if purl.type != "pypi":
+        return True
+    wanted = canonicalize_name(purl.name), purl.version or ""
+    if file_name.endswith(".whl"):
+        words = file_name.split("-")
+        return len(words) > 2 and _is_same((words[0], words[1]), wanted)
+    stem = next((file_name.removesuffix(end) for end in SDISTS if file_name.endswith(end)), "")
+    # A version may have a dash in it, as names have.
+    cuts = (at for at, letter in enumerate(stem) if letter == "-")
+    return any(_is_same((stem[:at], stem[at + 1 :]), wanted) for at in cuts)
+
+
+def _is_same(found: tuple[str, str], wanted: tuple[str, str]) -> bool:
+    try:
+        return canonicalize_name(found[0]) == wanted[0] and Version(found[1]) == Version(wanted[1])
+    except InvalidVersion:
+        return canonicalize_name(found[0]) == wanted[0] and found[1] == wanted[1]
+
+
 def of_one_file(recipe: PackageRecipe, name: str) -> PackageRecipe:
-    """The recipe whose purl names one of its artifacts alone."""
+    """The recipe of one artifact alone: its purl names that, and no other is in it but one whose scalars are
+    replayed."""
     purl = PackageURL.from_string(recipe.purl)
     one = PackageURL(
         type=purl.type,
@@ -140,7 +209,27 @@ def of_one_file(recipe: PackageRecipe, name: str) -> PackageRecipe:
         version=purl.version,
         qualifiers={FILE_NAME: name},
     )
-    return recipe.model_copy(update={"purl": one.to_string()})
+    kept = {name, *(replay.artifact for replay in recipe.build.replay)}
+    artifacts = tuple(item for item in recipe.artifacts if item.name in kept)
+    return recipe.model_copy(update={"purl": one.to_string(), "artifacts": artifacts})
+
+
+def bootstraps(recipe: PackageRecipe, packages: Iterable[LanguagePackage]) -> bool:
+    """Whether the release itself is among the packages that its build is given: it could be made of nothing else."""
+    purl = PackageURL.from_string(recipe.purl)
+    own = (purl.type, _comparable("/".join(filter(None, (purl.namespace, purl.name)))), _version(str(purl.version)))
+    return any((one.system, _comparable(one.name), _version(one.version)) == own for one in packages)
+
+
+def _comparable(name: str) -> str:
+    return canonicalize_name(name)
+
+
+def _version(text: str) -> Version | str:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return text
 
 
 def archive_file(recipe: PackageRecipe) -> RecipeFile | None:
@@ -151,8 +240,17 @@ def archive_file(recipe: PackageRecipe) -> RecipeFile | None:
 
 
 def exact(wheels: Iterable[str]) -> tuple[str, ...]:
-    """Those requirements that name one version: they hold whatever else is asked for."""
-    return tuple(text for text in wheels if "==" in text and not any(mark in text for mark in ",;*<>~!["))
+    """Those requirements that name one version, as ``name==version``: they hold whatever else is asked for."""
+    found = []
+    for text in wheels:
+        try:
+            asked = Requirement(text)
+        except InvalidRequirement:
+            continue
+        bounds = [one for one in asked.specifier if one.operator == "==" and not one.version.endswith(".*")]
+        if len(bounds) == len(asked.specifier) == 1 and not (asked.marker or asked.extras or asked.url):
+            found.append(f"{asked.name}=={bounds[0].version}")
+    return tuple(found)
 
 
 def _artifact(file: FileDigest, taken: Taken) -> RecipeArtifact:

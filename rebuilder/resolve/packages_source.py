@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from rebuilder.errors import Stopped, UsageError
 from rebuilder.model import FileDigest, Origin, SourceKind, Verdict
-from rebuilder.recipe import PackageRecipe, PackageSource, RecipeFile
+from rebuilder.recipe import PackageSource, RecipeFile
 from rebuilder.releases import Commit, Guess
 from rebuilder.resolve.debian_upstream import Upstream
 from rebuilder.resolve.infer import commits
 from rebuilder.resolve.package_kind import Ground, Origins, PackageKind, Taken
+from rebuilder.resolve.packages_names import known_from
 from rebuilder.resolve.packages_recipe import source_files
 from rebuilder.resolve.projects_files import take_one
 from rebuilder.resolve.projects_recipe import LOCAL
@@ -69,6 +70,8 @@ class Sourced:
     tag: str = ""
     subfolder: str = ""
     submodules: bool = True
+    #: Where others can have that commit: the address that was asked, or that a clone at hand has it from.
+    url: str = ""
     #: The archive, and which archive of archives has it.
     archive: RecipeFile | None = None
     held_by: str = LOCAL
@@ -78,6 +81,11 @@ class Sourced:
         if self.repository is None or self.commit is None:
             return None
         return self.repository.history(self.commit.id)
+
+    def holds(self) -> Callable[[Iterable[str]], frozenset[str]] | None:
+        """Who knows which files any commit has; ``None`` for nobody: what a submodule has is in another repository, so
+        with one that cannot be had nothing can be said of what is not found."""
+        return self.repository.holds if self.repository is not None and self.submodules else None
 
     def signatures(self) -> tuple[Signed, ...]:
         """What is signed of commit and tag."""
@@ -136,20 +144,11 @@ def recipe_source(sourced: Sourced, taken: Taken, history: FileDigest | None) ->
         archive=sourced.held_by,
         files=source_files(sourced.tree, history, sourced.archive),
         commit=sourced.commit.id if sourced.commit is not None and committed else "",
-        repository=sourced.repository.url if sourced.repository is not None else "",
+        repository=sourced.url,
         subfolder=sourced.subfolder,
         tag=sourced.tag,
         submodules=sourced.submodules,
     )
-
-
-def source_uri(recipe: PackageRecipe) -> str:
-    """Where the source is to be had, as statements name it: the commit, or for an archive the release."""
-    source = recipe.source
-    if not source.repository or not source.commit:
-        return recipe.purl
-    inside = f"#subdirectory={source.subfolder}" if source.subfolder else ""
-    return f"git+{source.repository}@{source.commit}{inside}"
 
 
 def uploaded(taken: Taken) -> datetime | None:
@@ -198,10 +197,23 @@ def _of_archive(places: Places, taken: Taken, file: FileDigest, evidence: str) -
     )
 
 
+def _opened(places: Places, place: str, asked: Asked, declared: str) -> Repository:
+    """With the commit that is asked for. One that only the publisher names may be on no branch, or be nowhere any more:
+    then the repository is taken as it is, and its tags are asked."""
+    if asked.commit:
+        return places.repositories.open(place, commit=_full(asked.commit))
+    if wanted := _full(declared):
+        try:
+            return places.repositories.open(place, commit=wanted)
+        except (Stopped, UsageError) as error:
+            places.progress.line(f"without the commit that the publisher names: {error}")
+    return places.repositories.open(place)
+
+
 def _repository(places: Places, origins: Origins, asked: Asked) -> tuple[Repository, Guess, tuple[str, ...]]:
     """The first that can be had, how it is known, and why others could not."""
     if asked.source:
-        opened = places.repositories.open(asked.source, commit=_full(asked.commit))
+        opened = _opened(places, asked.source, asked, origins.commit)
         where = opened.url or "a repository at hand"
         return opened, Guess(
             input="repository", value=where, origin=Origin.PINNED, evidence=BY_HAND, confidence=1.0
@@ -210,7 +222,7 @@ def _repository(places: Places, origins: Origins, asked: Asked) -> tuple[Reposit
     for guess in origins.repositories:
         places.progress.stage("resolve", f"source from {guess.value}")
         try:
-            return places.repositories.open(guess.value, commit=origins.commit), guess, tuple(failed)
+            return _opened(places, guess.value, asked, origins.commit), guess, tuple(failed)
         except (Stopped, UsageError) as error:
             failed.append(f"{guess.value}: {error}")
     reason = "; ".join(failed) or "the release names no repository"
@@ -226,12 +238,13 @@ def _committed(
     repository: Repository, guess: Guess, notes: tuple[str, ...], origins: Origins, taken: Taken, asked: Asked
 ) -> Sourced:
     moment = uploaded(taken)
+    by_hand = commits.asked_for(repository, asked.commit).id if asked.commit else ""
     choice = commits.choose(
         repository,
         name=taken.release.name,
         version=taken.release.version,
         uploaded=int(moment.timestamp()) if moment else None,
-        declared=asked.commit or origins.commit,
+        declared=by_hand or origins.commit,
         manifests=origins.manifests,
     )
     if not choice.commit:
@@ -252,10 +265,12 @@ def _committed(
         others=() if asked.commit else choice.others,
     )
     tree, lacking = _tree(repository, choice.commit, subfolder)
+    guess = known_from(repository, choice.commit, guess)
     return Sourced(
         kind=SourceKind.GIT_COMMIT,
         tree=tree,
         guesses=(guess, commit),
+        url=repository.origin_of(choice.commit),
         notes=(*notes, *choice.notes, *lacking),
         submodules=not lacking,
         repository=repository,
@@ -275,7 +290,10 @@ def _tree(repository: Repository, commit: str, subfolder: str) -> tuple[FileDige
             tree = repository.tree(commit, subfolder, submodules=False)
         except (Stopped, UsageError):
             raise error from None
-        return tree, (f"submodules are left empty, as in a plain clone, for one cannot be had: {error}",)
+        return tree, (
+            f"submodules are left empty, as in a plain clone, for one cannot be had: {error}. What was published may "
+            "be from one of them: what is not found in the source is not looked for in the history",
+        )
 
 
 def _is_bundle(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rebuilder.errors import UsageError
 from rebuilder.model import FileDigest
-from rebuilder.resolve.package_builds import setting_of
+from rebuilder.resolve.package_builds import requirements, setting_of
 from rebuilder.resolve.packages import package_recipe, tree_materials
 from rebuilder.resolve.packages_recipe import exact
 from rebuilder.resolve.projects import with_packages
@@ -47,6 +47,9 @@ class Languages(Protocol):
 
     def ensure(self, packages: tuple[LanguagePackage, ...], root: RootImage) -> None:
         """Have these in the blobs."""
+
+    def npm_of_day(self, wanted: tuple[str, ...], as_of: int | None) -> tuple[LanguagePackage, ...]:
+        """The tarballs that these packages, `name@range`, came to on a day."""
 
     def npm_cache(self, packages: tuple[LanguagePackage, ...]) -> FileDigest:
         """npm's cache of them."""
@@ -94,23 +97,26 @@ class PackageToolchains:
         asked = recipe.toolchain
         if not asked.wheels:
             return ()
-        as_of = AsOf(time=asked.as_of, pins=exact(asked.wheels))
-        chosen = self.languages.wheels(asked.wheels, root, as_of)
+        wanted = requirements(recipe)
+        as_of = AsOf(time=asked.as_of, pins=exact(wanted))
+        chosen = self.languages.wheels(wanted, root, as_of)
         if not asked.ask_backend:
             return chosen
         around, _ = setting_of(recipe)
         materials = with_packages(tree_materials(resolution.published), chosen, self.languages.npm_cache)
         more = self.languages.asked(around.project, materials, root, recipe.build.epoch)
-        if not set(more) - set(asked.wheels):
+        if not set(more) - set(wanted):
             return chosen
-        return self.languages.wheels(tuple(dict.fromkeys((*asked.wheels, *more))), root, as_of)
+        return self.languages.wheels(tuple(dict.fromkeys((*wanted, *more))), root, as_of)
 
     def _npm(self, resolution: Resolution, recipe: PackageRecipe, root: RootImage) -> tuple[LanguagePackage, ...]:
         asked = recipe.toolchain
         found: tuple[LanguagePackage, ...] = ()
         if asked.node or asked.npm_client:
             found += self.languages.node(asked.node, asked.npm_client, root)
-        if asked.npm:
+        if asked.packages:
+            found += self.languages.npm_of_day(asked.packages, asked.as_of)
+        elif asked.npm:
             tree = tree_materials(resolution.published).tree
             found += self.languages.npm(self.languages.pinned(tree, project_of(recipe).name), root)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
@@ -30,6 +31,8 @@ SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 NEWEST = "3.13"
 _MANIFESTS = ("pyproject.toml", "setup.cfg", "setup.py")
 _SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
+#: What front ends make today; older ones could pack an sdist in other ways.
+_SDIST = ".tar.gz"
 _SURE_ENOUGH = 0.4
 _LARGEST_ID = 9_999_999
 _OWNERS = re.compile(r"([a-z_][a-z0-9_-]{0,31})/([0-9]{1,7})/([a-z_][a-z0-9_-]{0,31})/([0-9]{1,7})\Z")
@@ -82,7 +85,7 @@ class PyPI:
         )
         compiled = _translations(wheel, sdist, ground)
         return Draft(
-            toolchain=_toolchain(project, guesses, compiled),
+            toolchain=_toolchain(project, guesses, compiled, moment),
             build=_build(project, guesses, taken, ground, compiled),
             guesses=guesses,
             notes=(*project.notes, *_told(compiled)),
@@ -141,22 +144,28 @@ def _told(compiled: tuple[Translation, ...]) -> tuple[str, ...]:
     return (f"{what} compiled by msgfmt before the build, for they were published so: {compiled[0].compiled}",)
 
 
+def _no_later(as_of: str, moment: datetime | None) -> int | None:
+    """The day of the index, and never one on which the release itself was there: it could be its own requirement."""
+    if not as_of:
+        return None
+    return min(int(as_of), int(moment.timestamp())) if moment else int(as_of)
+
+
 def _toolchain(
-    project: Project, guesses: tuple[Guess, ...], compiled: tuple[Translation, ...]
-) -> PackageToolchain:  # fmt: skip
+    project: Project, guesses: tuple[Guess, ...], compiled: tuple[Translation, ...], moment: datetime | None
+) -> PackageToolchain:
     known = values(guesses)
     wheels = (*project.wheels, *strategies.front_end_requirements(known.get("front-end", "build")))
     for guess in guesses:
         # A project that is its own backend has a guess of little weight: the tree it is built from is the backend.
         if guess.input == "backend" and guess.value and guess.confidence >= _SURE_ENOUGH:
             wheels = with_pin(wheels, guess.value)
-    as_of = known.get("requirements", "")
     return PackageToolchain(
         suite=SUITES.get(known.get("python", NEWEST), SUITES[NEWEST]),
         relations=(*project.relations, *((strategies.MSGFMT,) if compiled else ())),
         wheels=tuple(dict.fromkeys(wheels)),
         ask_backend=True,
-        as_of=int(as_of) if as_of else None,
+        as_of=_no_later(known.get("requirements", ""), moment),
         zlib="zlib-ng" if known.get("zlib") == "zlib-ng" else "zlib",
     )
 
@@ -190,11 +199,14 @@ def _build(
 
 
 def _replayed(taken: Taken, epoch: str) -> tuple[str, ...]:
-    """Artifacts whose times may have to be replayed: no wheel that has one time of its own, an epoch or a constant."""
-    wheel, _ = _facts(taken)
-    times = {seconds(time) for time, _ in wheel.times} if wheel else set()
-    plain = bool(epoch) or times <= set(CONSTANTS)
-    return tuple(file.name for file in taken.files if not (plain and file.name.endswith(".whl")))
+    """Artifacts whose times may have to be replayed: none that has one time of its own, a constant, nor a wheel with an
+    epoch."""
+    wheel, sdist = _facts(taken)
+    plain = {".whl": bool(epoch) or ({seconds(time) for time, _ in wheel.times} if wheel else set()) <= set(CONSTANTS)}
+    if sdist is not None:
+        header = {sdist.gzip.time} if sdist.gzip else set()
+        plain |= dict.fromkeys(_SDISTS, {member.time // 10**9 for member in sdist.files} | header <= set(CONSTANTS))
+    return tuple(file.name for file in taken.files if not any(file.name.endswith(end) and plain[end] for end in plain))
 
 
 def _bytecode(taken: Taken) -> dict[str, str]:
@@ -220,17 +232,18 @@ def _facts(taken: Taken) -> tuple[WheelFacts | None, SdistFacts | None]:
 
 
 def _is_portable(name: str) -> bool:
-    if name.endswith(_SDISTS):
-        return True
-    return name.endswith("-none-any.whl")
+    return name.endswith((_SDIST, "-none-any.whl"))
 
 
 def _require_possible(name: str) -> None:
     """``Stopped(unavailable)`` for a wheel of another machine, or of an image that we have not got."""
     try:
-        if name.endswith(_SDISTS):
+        if name.endswith(_SDIST):
             parse_sdist_filename(name)
             return
+        if name.endswith(_SDISTS):
+            reason = f"{name} is an sdist that no front end makes any more: only {_SDIST} is rebuilt"
+            raise Stopped(Verdict.UNAVAILABLE, reason, missing=(name,))
         tags = parse_wheel_filename(name)[3]
     except (InvalidSdistFilename, InvalidWheelFilename) as error:
         msg = f"expected a wheel or an sdist, found {name!r}: {error}"
@@ -250,9 +263,13 @@ def _notes(release: Release, files: list[IndexFile], others: list[str]) -> tuple
     if yanked is not None:
         why = f": {yanked.yanked}" if yanked.yanked else ", without a reason"
         found.append(f"{release.name} {release.version} was yanked{why}")
-    if others:
-        found.append(f"not looked at, for they are for one platform each: {', '.join(others[:8])}"
-                     + (f" and {len(others) - 8} more" if len(others) > 8 else ""))  # fmt: skip
+    wheels = [name for name in others if name.endswith(".whl")]
+    if wheels:
+        found.append(f"not looked at, for they are for one platform each: {', '.join(wheels[:8])}"
+                     + (f" and {len(wheels) - 8} more" if len(wheels) > 8 else ""))  # fmt: skip
+    odd = [name for name in others if name not in wheels]
+    if odd:
+        found.append(f"not looked at, for no front end makes such files any more: {', '.join(odd[:8])}")
     unnamed = [file.name for file in files if not file.sha256]
     if unnamed:
         found.append(f"the index names no sha256 of {', '.join(unnamed)}: its bytes were believed when they came")

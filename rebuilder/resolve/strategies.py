@@ -32,6 +32,11 @@ NPM_ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 _BEGAN: Final = f"{TOOLS}/began"
 _NPM_CLI: Final = f"{TOOLS}/npm/bin/npm-cli.js"
+#: How these are kept from publishing, and where they put their copy, in the tree.
+_COPIES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "clean-publish": (("--without-publish", "--temp-dir", "clean-publish-copy"), "clean-publish-copy"),
+    "dual-publish": (("--without-publish",), "dual-publish-tmp"),
+}
 _NODE_PATH: Final = f"PATH={TOOLS}/node/bin:{SYSTEM_PATH}"
 
 
@@ -68,19 +73,53 @@ def outputs(wanted: Wanted) -> tuple[str, ...]:
     return tuple(pattern for name, pattern in PATTERNS.items() if name in wanted)
 
 
-def npm_steps(*, node: bool, prepare: bool, directory: str = "") -> tuple[ProjectStep, ...]:
+def npm_steps(
+    *, node: bool, prepare: bool, directory: str = "", before: tuple[str, ...] = ()
+) -> tuple[ProjectStep, ...]:
     """`npm pack` of the tree, or of a folder in it. ``node``: by the Node and npm of ``@TOOLS@``, else by the suite's;
-    ``prepare``: with the scripts that packing runs. ``UsageError`` for a folder that is not in the tree.
+    ``prepare``: with the scripts that packing runs, and first with those that only publishing runs (``before``).
+    ``UsageError`` for a folder that is not in the tree, or a script that is called like an option.
 
     It is run where the tarball is to lie: npm before 7 can put it nowhere else."""
     parts = directory.split("/") if directory else []
     if {"", ".", ".."} & set(parts) or any(not part.isprintable() or "@" in part[1:] for part in parts):
         msg = f"expected a folder of the tree such as packages/core, found {directory[:200]!r}"
         raise UsageError(msg)
-    npm = ("env", _NODE_PATH, "node", _NPM_CLI) if node else ("npm",)
+    if any(not name.isidentifier() for name in before):
+        msg = f"expected scripts of package.json such as prepublishOnly, found {', '.join(before)[:200]!r}"
+        raise UsageError(msg)
+    npm, folder = _npm(node=node), "/".join((TREE, *parts))
     scripts = () if prepare else ("--ignore-scripts",)
-    argv = (*npm, "pack", *scripts, "/".join((TREE, *parts)))
-    return (ProjectStep(argv=argv, cwd=OUT, label="npm pack"),)
+    first = (ProjectStep(argv=(*npm, "run", name), cwd=folder, label=f"npm run {name}") for name in before)
+    return (*first, ProjectStep(argv=(*npm, "pack", *scripts, folder), cwd=OUT, label="npm pack"))
+
+
+def copying_steps(program: str, *, node: bool) -> tuple[ProjectStep, ...]:
+    """`clean-publish` or `dual-publish` of the tree, and `npm pack` of the copy that it makes without what only
+    developers need: packages of the index that have to be installed in the tree. ``node`` as above. ``KeyError`` for
+    any other."""
+    words, folder = _COPIES[program]
+    return (
+        ProjectStep(argv=_installed(program, *words, node=node), cwd=TREE, label=" ".join((program, *words))),
+        ProjectStep(argv=(*_npm(node=node), "pack", "--ignore-scripts", f"{TREE}/{folder}"), cwd=OUT, label="npm pack"),
+    )
+
+
+def ignoring_steps(words: tuple[str, ...], *, node: bool) -> tuple[ProjectStep, ...]:
+    """`npmignore` with the words of the project's script, and `npm pack` of what that leaves; it has to be installed in
+    the tree. ``node`` as above."""
+    first = ProjectStep(argv=_installed(*words, node=node), cwd=TREE, label=" ".join(words))
+    return (first, *npm_steps(node=node, prepare=False))
+
+
+def _installed(program: str, *words: str, node: bool) -> tuple[str, ...]:
+    """A program of a package in the tree."""
+    called = ("env", _NODE_PATH, "node") if node else ("node",)
+    return (*called, f"{TREE}/node_modules/.bin/{program}", *words)
+
+
+def _npm(*, node: bool) -> tuple[str, ...]:
+    return ("env", _NODE_PATH, "node", _NPM_CLI) if node else ("npm",)
 
 
 # --- Python's front ends ------------------------------------------------------------------------------

@@ -20,3 +20,8 @@ def backend_hooks() -> str:
 def replay_shim() -> str:
     """Gives scalars of published archives to a build, as ``sitecustomize.py``."""
     return (_HERE / "replay_shim.py").read_text(encoding="utf-8")
+
+
+def zlib_shim() -> str:
+    """Lets zlib-ng stand for zlib in a build, as ``sitecustomize.py``."""
+    return (_HERE / "zlib_shim.py").read_text(encoding="utf-8")

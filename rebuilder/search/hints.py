@@ -17,6 +17,12 @@ from rebuilder.search.fields import clock, gzip_time, modes, owners, stamped, ti
 from rebuilder.search.known import CERTAIN, LAST, LIKELY, POSSIBLE, Ask, Candidate, Known
 from rebuilder.search.signs import Sign
 
+#: What a step of its own compiles, with a program of the suite.
+_COMPILED: Final = ".mo"
+#: Backends whose projects `flit build` can read at all.
+_FLIT: Final = frozenset({"flit", "flit-core"})
+#: What zlib writes into the header of gzip on macOS and on Windows.
+_OTHER_SYSTEMS: Final = frozenset({"19", "10", "11"})
 Family = Callable[[Ask], Iterator[Candidate]]
 
 
@@ -24,6 +30,8 @@ def candidates(sign: Sign, recipe: PackageRecipe, known: Known) -> tuple[Candida
     """What could remove a sign, likeliest first; nothing that the recipe has already."""
     found: dict[tuple[tuple[str, str, str], ...], Candidate] = {}
     ask = Ask(sign, recipe, known)
+    if _is_of_another_system(ask):
+        return ()
     for family in HINTS.get(sign.id, ()):
         for one in family(ask):
             new = tuple(change for change in one.changes if not is_so(recipe, change))
@@ -32,6 +40,12 @@ def candidates(sign: Sign, recipe: PackageRecipe, known: Known) -> tuple[Candida
             kept = Candidate(changes=new, rank=one.rank, sign=sign, why=one.why)
             found.setdefault(tuple(change.setting for change in new), kept)
     return tuple(sorted(found.values(), key=lambda one: one.rank))
+
+
+def _is_of_another_system(ask: Ask) -> bool:
+    """Whether npm packed on a system that no container here is: its zlib writes that, whichever version it is."""
+    systems = (one.published.partition(" ")[0] for one in ask.sign.seen if one.what == "os")
+    return ask.is_npm and ask.sign.id == "gzip-header-os" and any(one in _OTHER_SYSTEMS for one in systems)
 
 
 def _may_follow(sign: Sign, candidate: Candidate) -> bool:
@@ -70,10 +84,16 @@ def days(ask: Ask) -> Iterator[Candidate]:
 
 def suite(ask: Ask) -> Iterator[Candidate]:
     """Another Python, with another tarfile, zlib and compiler: those of another suite."""
-    certain = ask.sign.id in ("abi-tag", "pyc-python", signs.FAILS_PYTHON)
+    certain = ask.sign.id in ("abi-tag", "pyc-python", signs.FAILS_PYTHON) or _is_of_the_suite(ask)
     rank = CERTAIN if certain else POSSIBLE if ask.sign.id in ("tar-format", signs.FAILS) else LAST
     why = f"{_what(ask)} as the Python of another suite may make it"
     yield from ask.others(rank, "suite", ask.known.suites, why)
+
+
+def _is_of_the_suite(ask: Ask) -> bool:
+    """Whether all that differs was compiled in the build by a program of the suite: translations, by msgfmt."""
+    members = ask.sign.members
+    return bool(members) and all(name.endswith(_COMPILED) for name in members)
 
 
 def commit(ask: Ask) -> Iterator[Candidate]:
@@ -97,7 +117,8 @@ def history(ask: Ask) -> Iterator[Candidate]:
 
 def front_end(ask: Ask) -> Iterator[Candidate]:
     """Another command: straight from the tree or through the sdist, the backend's own, with a prepare script or not."""
-    values = tuple(dict.fromkeys((*ask.known.values("front-end"), *ask.known.front_ends)))
+    others = (name for name in ask.known.front_ends if ask.backends & _FLIT or not name.startswith("flit"))
+    values = tuple(dict.fromkeys((*ask.known.values("front-end"), *others)))
     rank = LIKELY if ask.sign.id in (signs.NOT_MADE, "npm-package-json", "directory-entries") else POSSIBLE
     yield from ask.others(rank, "front-end", values, f"{_what(ask)} as another front end may make it")
 

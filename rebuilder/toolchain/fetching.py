@@ -180,8 +180,9 @@ def python(name: str) -> tuple[tuple[str, ...], dict[str, bytes]]:
 
 
 def node(name: str) -> tuple[str, ...]:
-    """How a program for Node is run in the container."""
-    return ("/usr/bin/node", "-e", program("npm.js") + program(name))
+    """How a program for Node is run in the container: npm, which it runs, is kept from starting any other."""
+    guard = f"'use strict';\nconst GUARD = {json.dumps(program('guard.js'))};\n"
+    return ("/usr/bin/node", "-e", guard + program("npm.js") + program(name))
 
 
 def run(engine: Engine, errand: Errand, progress: Progress, spool: BinaryIO) -> Answer:

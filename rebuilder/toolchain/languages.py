@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from rebuilder.check.kinds import npm as kinds
+from rebuilder.check.kinds.tree import OneFile
 from rebuilder.check.model import NpmPackage
 from rebuilder.errors import DigestMismatchError, Stopped
 from rebuilder.lock import LanguagePackage
@@ -100,23 +102,45 @@ class LanguagePackages:
         self.ensure(known, root, run_id=run_id)
         return known
 
-    def npm_resolve(self, package_json: bytes, root: RootImage, *, as_of: int | None, run_id: str) -> bytes:
+    def npm_resolve(
+        self, package_json: bytes, root: RootImage, *, as_of: int | None, run_id: str, later: bool = False
+    ) -> bytes:
         """A ``package-lock.json`` for a project without one, made by npm itself of what the registry had before
-        ``as_of`` (seconds since 1970; ``None``: now). It names no addresses. ``UsageError`` for a ``package.json`` that
-        asks for anything but packages of a registry."""
+        ``as_of`` (seconds since 1970; ``None``: now). It names no addresses. ``later``: or of what it had as soon after
+        that as it has a version of everything asked for, for a mirror may name its own times. ``UsageError`` for a
+        ``package.json`` that asks for anything but packages of a registry."""
         client = self._clients.npm()
-        files = languages_node.to_lock(package_json, as_of)
+        files = languages_node.to_lock(package_json, as_of) | ({"later": b""} if later else {})
         self._begin(client, f"npm chooses packages{languages_pypi.when(as_of)}")
         errand = Errand(
             client=client, root=root, run_id=run_id, program=fetching.node("registry.js"), task="lock", files=files
         )
         with self._run(errand) as answer:
-            return languages_node.locked(answer, client.hosts, as_of)
+            lock = languages_node.locked(answer, client.hosts, as_of)
+            if moved := answer.said("moved"):
+                self._progress.line(f"the registry had a version of everything by {moved[:40]} only, by its own times")
+            return lock
 
-    def npm_cache(self, packages: Iterable[LanguagePackage]) -> FileDigest:
-        """A tar of npm's cache that holds those of the packages that are npm's, for `npm ci --offline --cache`; it lies
-        in the blobs. The same packages give the same bytes."""
-        return languages_npm.cache(packages, self._blobs)
+    def npm_chosen(
+        self, wanted: tuple[str, ...], root: RootImage, *, run_id: str, refresh: bool = False, as_of: int | None = None
+    ) -> tuple[LanguagePackage, ...]:
+        """The tarballs that packages (`name@range`) come to, with all they depend on, as ``npm_resolve`` chooses them
+        ``later`` if need be; by name. The choice is remembered for a day; ``refresh`` asks anew."""
+        question = ("npm", "chosen", root.sha256, self._clients.npm().identity, f"as of {as_of}", *wanted)
+        known = None if refresh else self._memory.find(question)
+        if known is None:
+            manifest = languages_node.wanting(wanted)
+            lock = self.npm_resolve(manifest, root, as_of=as_of, run_id=run_id, later=True)
+            known = self.npm(kinds.pinned(OneFile(kinds.LOCKS[-1], lock), kinds.LOCKS[-1]), root, run_id=run_id)
+            self._memory.keep(question, known)
+        self.ensure(known, root, run_id=run_id)
+        return known
+
+    def npm_cache(self, packages: Iterable[LanguagePackage], *, manifests: bool = False) -> FileDigest:
+        """A tar of npm's cache that holds those of the packages that are npm's, for `npm ci --offline --cache`; with
+        ``manifests`` for `npm install`, too, which chooses among them. It lies in the blobs. The same packages give the
+        same bytes."""
+        return languages_npm.cache(packages, self._blobs, manifests=manifests)
 
     def ensure(self, packages: tuple[LanguagePackage, ...], root: RootImage, *, run_id: str) -> None:
         """Have every one of these in the blobs, by sha256. What is there already is not asked for."""

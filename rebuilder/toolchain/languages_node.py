@@ -10,6 +10,7 @@ from typing import Any
 from rebuilder.check.model import NpmPackage
 from rebuilder.errors import InfrastructureError, Stopped, UsageError
 from rebuilder.model import Verdict
+from rebuilder.redaction import redacted
 from rebuilder.toolchain import languages_npm, languages_pypi
 from rebuilder.toolchain.fetching import Answer
 from rebuilder.toolchain.releases_asking import Asking
@@ -22,6 +23,7 @@ _FIELDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDepen
 #: A range, a version or a tag.
 _RANGE = re.compile(r"[0-9A-Za-z.*^~<>=|+\s_-]{0,256}\Z")
 _ALIAS = re.compile(r"npm:(?:@[A-Za-z0-9_~][A-Za-z0-9._~-]*/)?[A-Za-z0-9_~][A-Za-z0-9._~-]*(?:@(.*))?\Z", re.DOTALL)
+_DIGEST = re.compile(r"sha(?:1|256|384|512)-[A-Za-z0-9+/]{20,100}={0,2}(?:\s|\Z)")
 _MAX_DEPTH = 20
 _TOO_YOUNG = re.compile(r"^npm (?:ERR!|error) code (?:ENOVERSIONS|ETARGET)$", re.MULTILINE)
 
@@ -78,6 +80,12 @@ def to_lock(package_json: bytes, as_of: int | None) -> dict[str, bytes]:
     return files
 
 
+def wanting(packages: tuple[str, ...]) -> bytes:
+    """A ``package.json`` that asks for these (`name@range`)."""
+    asked = {name: range_ for name, _, range_ in (one.rpartition("@") for one in packages)}
+    return json.dumps({"name": "wanted", "version": "0.0.0", "dependencies": asked}).encode()
+
+
 def locked(answer: Answer, hosts: tuple[str, ...], as_of: int | None) -> bytes:
     """The lock that npm made. ``Stopped(unavailable)`` says why it made none, or what of it is not of that day."""
     when = languages_pypi.when(as_of)
@@ -96,7 +104,34 @@ def locked(answer: Answer, hosts: tuple[str, ...], as_of: int | None) -> bytes:
     if not lock:
         msg = "expected npm's package-lock.json, found none"
         raise InfrastructureError(msg)
+    if foreign := tuple(_foreign(lock)):
+        where, why = foreign[0]
+        reason = (
+            f"npm cannot lock the project{when} with packages of a registry alone: {where[:200]!r} {why}; a package "
+            "that the project depends on asks for it"
+        )
+        raise Stopped(Verdict.UNAVAILABLE, reason, missing=tuple(where for where, _ in foreign))
     return lock
+
+
+def _foreign(lock: bytes) -> Iterator[tuple[str, str]]:
+    """Place in the lock, and why it is none, of each package that is not the registry's: npm leaves out where those lie
+    (``--omit-lockfile-registry-resolved``), and of every other tells. ``InfrastructureError`` for no lock."""
+    try:
+        packages = json.loads(lock)["packages"]
+        rows = {str(place): dict(row) for place, row in packages.items() if place}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        msg = f"expected npm's package-lock.json, found what cannot be read: {type(error).__name__}"
+        raise InfrastructureError(msg) from None
+    for place, row in rows.items():
+        resolved, integrity = row.get("resolved"), row.get("integrity")
+        if row.get("link") or "node_modules/" not in place:
+            yield place, "is a folder and no package"
+        elif resolved:
+            yield place, f"lies at {redacted(_text(resolved))!r}"
+        # What another package brings with it is held to that one's digest.
+        elif not row.get("inBundle") and not (isinstance(integrity, str) and _DIGEST.match(integrity)):
+            yield place, "has no digest to hold it to"
 
 
 def _asked(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rebuilder.check.model import NpmPackage
@@ -18,7 +18,7 @@ from rebuilder.errors import DigestMismatchError, UsageError
 from rebuilder.lock import LanguagePackage
 from rebuilder.model import FileDigest
 from rebuilder.ports import Blobs
-from rebuilder.toolchain import fetching, languages_npm_index
+from rebuilder.toolchain import fetching, languages_npm_index, languages_npm_manifests
 from rebuilder.toolchain.fetching import Answer, Tried
 from rebuilder.toolchain.tarstream import Member, tar
 
@@ -38,6 +38,8 @@ _SAID = {
     "EINTEGRITY": "the registry gives other bytes than the digest it names",
     "E401": "the registry wants to know who asks (401)",
     "E403": "the registry refuses it (403)",
+    "EPROGRAM": "a package wants a program to be run (Git, or a script of its own), and where there is a network none "
+    "is: only packages of a registry can be had",
     "ENOSPC": "it is larger than a container for fetching may hold",
 }
 
@@ -144,15 +146,21 @@ def _is_unreachable(tried: Tried) -> bool:
     return _UNREACHABLE.fullmatch(_code(tried)) is not None
 
 
-def cache(packages: Iterable[LanguagePackage], blobs: Blobs) -> FileDigest:
-    """The cache as a tar of `_cacache`, in the blobs: the same packages, the same bytes. ``UsageError`` where a lock's
-    sha256 and integrity do not name the same bytes; ``KeyError`` for a package that is not in the blobs."""
+def cache(packages: Iterable[LanguagePackage], blobs: Blobs, *, manifests: bool = False) -> FileDigest:
+    """The cache as a tar of `_cacache`, in the blobs: the same packages, the same bytes. With ``manifests`` it says of
+    each what it asks for, too. ``UsageError`` where a lock's sha256 and integrity do not name the same bytes;
+    ``KeyError`` for a package that is not in the blobs."""
     own = tuple(package for package in packages if package.system == "npm")
     by_spec = {f"{package.name}@{package.version}": package for package in own}
     members: dict[str, Member] = {}
     for tarball in checked(own):
         members[f"content-v2/{tarball.content}"] = _member(tarball, by_spec[tarball.spec].sha256, blobs)
-    for path, content in languages_npm_index.answers(own):
+
+    def asked(package: languages_npm_index.Named) -> Mapping[str, object]:
+        sha256 = by_spec[f"{package.name}@{package.version}"].sha256
+        return languages_npm_manifests.manifest_of(blobs.path(sha256))
+
+    for path, content in languages_npm_index.answers(own, asked if manifests else None):
         members[path] = Member.of(f"_cacache/{path}", content)
     chunks = tar(members[path] for path in sorted(members))
     return blobs.put(chunks, name=CACHE_NAME, limit=2 * fetching.MAX_BYTES)

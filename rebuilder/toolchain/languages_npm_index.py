@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Protocol
 from urllib.parse import quote
@@ -49,14 +49,17 @@ class Named(Protocol):
         """As `npm pack` names it."""
 
 
-def answers(packages: Iterable[Named]) -> Iterator[tuple[str, bytes]]:
+Manifests = Callable[[Named], Mapping[str, object]]
+
+
+def answers(packages: Iterable[Named], manifests: Manifests | None = None) -> Iterator[tuple[str, bytes]]:
     """Path below `_cacache` and content of every file that the answers about these packages need, but for the
-    tarballs themselves."""
+    tarballs themselves. ``manifests``: what each asks for, where npm is to choose among them without a lock."""
     ordered = sorted(packages, key=lambda package: (package.name, package.version))
     for name, group in groupby(ordered, key=lambda package: package.name):
         versions = tuple(group)
         url = OFFLINE_REGISTRY + quote(name, safe="@").replace("%2F", "%2f")
-        document = _json(_packument(name, versions))
+        document = _json(_packument(name, versions, manifests))
         digest = hashlib.sha512(document).digest()
         yield f"content-v2/sha512/{_spread(digest.hex())}", document
         integrity = f"sha512-{base64.b64encode(digest).decode()}"
@@ -66,16 +69,19 @@ def answers(packages: Iterable[Named]) -> Iterator[tuple[str, bytes]]:
             yield _entry(_tarball(package), package.integrity, package.size, ({},))
 
 
-def _packument(name: str, packages: tuple[Named, ...]) -> Mapping[str, object]:
+def _packument(name: str, packages: tuple[Named, ...], manifests: Manifests | None) -> Mapping[str, object]:
     versions = {
         package.version: {
+            **(manifests(package) if manifests else {}),
             "name": name,
             "version": package.version,
             "dist": {"integrity": package.integrity, "tarball": _tarball(package)},
         }
         for package in packages
     }
-    return {"name": name, "dist-tags": {"latest": packages[-1].version}, "versions": versions}
+    # npm would prefer the tagged one to a newer one that fits as well.
+    tags = {} if manifests else {"latest": packages[-1].version}
+    return {"name": name, "dist-tags": tags, "versions": versions}
 
 
 def _tarball(package: Named) -> str:

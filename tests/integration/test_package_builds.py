@@ -119,7 +119,7 @@ class Bench:
             data = replay_of(published, asked)
             materials = replace(materials, replay=self.blobs.put([data], name="replay.json", limit=len(data)))
         shim = texts.replay_shim() if published is not None else ""
-        plan = package_builds.plan_of(asked, materials, shim)
+        plan = package_builds.plan_of(asked, materials, shim, texts.zlib_shim())
         attempt = self._ports.builder.build(plan, root, run_id=self._ports.new_run_id(), number=1)
         log = self.blobs.read(attempt.log.sha256, limit=10**7).decode(errors="replace")
         assert attempt.failure is None, log[-5000:]

@@ -17,6 +17,7 @@ from rebuilder.fetch.clients import NpmClient, PipClient
 from rebuilder.fetch.host_clients import Chosen, HostClients
 from rebuilder.lock import LanguagePackage
 from rebuilder.model import Located, RootImage
+from rebuilder.toolchain import fetching, languages_npm
 from rebuilder.toolchain.languages_pypi import NEWER_PIP
 from rebuilder.toolchain.releases import IndexReleases
 from rebuilder.toolchain.releases_asking import IndexTools
@@ -391,6 +392,32 @@ def test_npm_locks_a_project_as_of_a_day(desk: Counter, registry: NpmRegistry) -
         lock(day, demo="^1.0.0", undated="*")
     with pytest.raises(Stopped, match=r"as of 2023-05-10 .*by the registry's own times"):
         lock(day, demo="1.1.0")
+
+
+def test_npm_locks_nothing_that_lies_elsewhere(desk: Counter, registry: NpmRegistry) -> None:
+    registry.add("leaf", "1.0.0")
+    registry.add("far", "1.0.0", {"leaf": f"{registry.url}leaf/-/x--1.0.0.tgz"})
+    registry.add("gone", "1.0.0", {"leaf": "git+file:///nowhere/leaf.git"})
+    for name, message in (("far", "'node_modules/leaf' lies at 'http://"), ("gone", "npm cannot lock the project: ")):
+        manifest = json.dumps({"name": "x", "version": "1.0.0", "dependencies": {name: "1.0.0"}}).encode()
+        with pytest.raises(Stopped, match=message):
+            desk.packages.npm_resolve(manifest, desk.root, as_of=None, run_id=RUN)
+
+
+def test_npm_can_start_no_program_where_there_is_a_network(desk: Counter, registry: NpmRegistry) -> None:
+    # What npm is told to run by its own command stands for all that a package may lead it to.
+    task = """
+    fs.writeFileSync(place('home/package.json'), JSON.stringify({ name: 'x', scripts: { x: 'touch ran' } }));
+    const { status, log } = npm(['run-script', 'x'], [], []);
+    send({ status, log, ran: String(fs.existsSync(place('home/ran'))) });
+    """
+    *program, text = fetching.node("registry.js")
+    program.append(text.removesuffix(fetching.program("registry.js")) + task)
+    errand = fetching.Errand(client=desk.told.npm(), root=desk.root, run_id=RUN, program=tuple(program))
+    with fetching.scratch(desk.state) as spool:
+        answer = fetching.run(desk.engine, errand, desk.shown, spool)
+        assert (answer.said("ran"), answer.tried.status != 0) == ("false", True)
+        assert "a package wants a program to be run" in languages_npm.words(answer.tried, ())
 
 
 # --- the host's own -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 
 import pytest
 import rfc8785
@@ -17,7 +18,7 @@ from rebuilder.attest.statements import _languages, require_digests_fit, stateme
 from rebuilder.errors import IntegrityError
 from rebuilder.lock import LanguagePackage, to_bytes
 from rebuilder.model import EndorsementResult, FailureReason, Input, Origin, SelfInput, Verdict
-from rebuilder.recipe import ProjectRecipe
+from rebuilder.recipe import PackageRecipe, ProjectRecipe
 from tests import record_cases
 from tests.attest_cases import CASES, FILES, comparison, equivalent, recipe, statements, with_comparison
 from tests.records import endorsement, file, inputs, lock, sha, signer, toolchain
@@ -124,6 +125,17 @@ def test_the_resource_is_the_purl_of_the_one_file_and_keeps_an_epoch():
     record = record.model_copy(update={"published": given.model_copy(update={"artifacts": (changed,)})})
     uri = json.loads(statements_for(record, recipe(record), FILES)[1].body)["predicate"]["resourceUri"]
     assert uri == "pkg:deb/debian/libxpm4@1:3.5.17-1%2Bdeb13u1?arch=amd64&distro=trixie"
+
+
+@pytest.mark.parametrize("uri", ["", "git+https://code.example/demo@" + "ab" * 20])
+def test_a_source_that_is_nowhere_known_has_no_uri(uri):
+    record = record_cases.reproduced()
+    record = record.model_copy(update={"source": record.source.model_copy(update={"uri": uri})})
+    definition = json.loads(statements_for(record, recipe(record), FILES)[0].body)["predicate"]["buildDefinition"]
+    source = definition["resolvedDependencies"][3]
+    assert source["digest"] == {"sha256": record.source.files[0].sha256}
+    assert source.get("uri", "") == uri
+    assert ("uri" in source) == bool(uri)
 
 
 def test_self_input_and_endorsement_stand_in_the_summary():
@@ -405,3 +417,37 @@ def test_packages_of_a_language_are_those_of_the_lock_and_only_of_projects() -> 
     assert _languages(project, {}) == ()
     assert _languages(None, files) == ()
     assert _languages(recipe(record_cases.reproduced()), files) == ()
+
+
+def test_of_a_release_only_files_that_were_asked_for_are_spoken_of() -> None:
+    """A file of the same build that the purl does not name may be made in another way, by a recipe of its own."""
+    record = record_cases.different_assumed()
+    assert record.published is not None
+    assert record.comparison is not None
+    assert record.toolchain is not None
+    own_lock = to_bytes(lock())
+    locked = record.toolchain.model_copy(update={"lock_sha256": hashlib.sha256(own_lock).hexdigest()})
+    record, files = record.model_copy(update={"toolchain": locked}), {**FILES, "toolchain.lock.json": own_lock}
+    names = [one.artifact for one in record.comparison.artifacts]
+    assert len(names) > 1
+    artifacts = tuple(
+        one.model_copy(update={"named": one.file.name == names[0]}) for one in record.published.artifacts
+    )
+    compared = tuple(
+        one.model_copy(update={"named": one.artifact == names[0]}) for one in record.comparison.artifacts
+    )
+    narrowed = record.model_copy(
+        update={
+            "published": record.published.model_copy(update={"artifacts": artifacts}),
+            "comparison": record.comparison.model_copy(update={"artifacts": compared}),
+        }
+    )
+    package = PackageRecipe.model_construct(**dict(recipe(record)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydantic's, on a recipe made of parts of another format
+        alone = {json.loads(one.body)["subject"][0]["name"] for one in statements_for(narrowed, package, files)}
+        whole = {json.loads(one.body)["subject"][0]["name"] for one in statements_for(record, package, files)}
+    assert alone == {names[0]}
+    assert whole == {item.file.name for item in record.published.artifacts if item.named}
+    of_archive = statements_for(narrowed, recipe(record), files)
+    assert {json.loads(one.body)["subject"][0]["name"] for one in of_archive} == set(names)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import subprocess
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +35,7 @@ from rebuilder.check.variations import NAMES, Draw, Setting, control, setting
 from rebuilder.errors import InfrastructureError
 from rebuilder.model import BuildPlan, FileDigest, Limits, RootFile, Step
 from rebuilder.sandbox.layers import MAX_APPENDED, layer_tar, only_file
+from tests.unit.project_cases import ENVIRONMENT, git, make
 
 PROBE = Probe(script="print 'probe';\n# a second line", word="c0ffee")
 DRAW = Draw(seed=7, now=datetime(2026, 11, 29, tzinfo=UTC))
@@ -96,6 +100,26 @@ def test_source_packages_probe_project_in_this_order() -> None:
     for said, first in zip(words, firsts, strict=True):
         assert said.startswith(first), said
     assert made.unpack_steps == 1
+
+
+def test_the_history_of_a_check_is_pinned_word_for_word_and_a_commit_is_held_to(tmp_path: Path) -> None:
+    script = (
+        'set -e; git init -q; git fetch -q --tags "$1" HEAD:refs/heads/main; '
+        "git symbolic-ref HEAD refs/heads/main; git reset -q"
+    )
+    assert bare(plan().steps[2]) == ("sh", "-c", script, "sh", "/build/input/history.bundle")
+    source, bundle = make(tmp_path / "source", {"a": "a"}), str(tmp_path / "history.bundle")
+    git(source, "bundle", "create", "-q", bundle, "HEAD")
+    found = git(source, "rev-parse", "HEAD")
+    for commit in (found, "ab" * 20):
+        argv = bare(plan(materials=replace(EVERYTHING, commit=commit)).steps[2])
+        work = tmp_path / commit
+        work.mkdir()
+        (work / "a").write_text("a")
+        words = [bundle if word == "/build/input/history.bundle" else word for word in argv]
+        done = subprocess.run(words, cwd=work, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        told = "" if commit == found else f"expected the history of commit {commit}, found that of {found}\n"
+        assert (done.returncode, done.stderr) == (int(commit != found), told)
 
 
 def test_without_packages_of_a_language_only_the_folders_are_made() -> None:

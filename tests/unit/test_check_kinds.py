@@ -62,6 +62,7 @@ def test_python_backends_bring_their_tools(requires: str, relations: set[str]) -
     [
         {"pyproject.toml": '[build-system]\nrequires = ["setuptools", "setuptools-scm[toml]>=8"]\n'},
         {"pyproject.toml": PYPROJECT + '[tool.pdm.version]\nsource = "scm"\n'},
+        {"pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "mesonpy"\nbackend-path = ["."]\n'},
         {"setup.py": "setup(use_scm_version=True)"},
         {"setup.py": "", "versioneer.py": ""},
     ],

@@ -85,7 +85,7 @@ def test_a_recipe_is_of_what_its_format_says(tmp_path: Path) -> None:
         (Said(target=PURL, from_sdist=True), "--from-sdist only for a package of an index"),
         (Said(target="pkg:pypi/a@1", artifacts=(Path("a.whl"),)), "--artifact only with a recipe or a project"),
         (Said(target="pkg:npm/a@1", buildinfo=Path("x")), "--buildinfo only for a Debian package, found it for a pack"),
-        (Said(source="https://code.example/a", artifacts=(Path("a"),)), "--source to be at hand for files that no index"),
+        (Said(source="https://code.example/a", artifacts=(Path("a"),)), "--source to be at hand for files that no"),
     ],
 )
 def test_words_of_another_kind_of_target(said: Said, message: str) -> None:

@@ -144,6 +144,7 @@ def test_a_strangers_signature_needs_a_reason_and_is_no_key(bench):
         bench.chain(papers)
     assert caught.value.verdict is Verdict.UNAVAILABLE
     assert "allow_missing in [endorsement]" in caught.value.reason
+    assert "are no part of a recipe: give them with --signature FILE --anchor them." in caught.value.reason
     found = bench.chain(papers, allow="new maintainer")
     assert (found.result, found.anchor) == (NO_KEY, "")
     assert found.reason.endswith("the recipe allows that because: new maintainer")

@@ -14,6 +14,7 @@ from rebuilder.fetch import git as source
 from rebuilder.fetch import git_command
 from rebuilder.fetch import snapshot as snapshots
 from rebuilder.fetch.git import Exported, Repository, find
+from rebuilder.fetch.snapshot import leads_out
 from rebuilder.store.blobs import BlobStore
 
 TIME = 1_600_000_000
@@ -395,6 +396,17 @@ def test_links_that_lead_out_are_kept_and_said(work: Path, blobs: BlobStore, tar
 
 
 @pytest.mark.parametrize(
+    ("target", "path", "out"),
+    [
+        ("/etc/passwd", "a", True), ("..", "a", True), ("../x", "a/b", False), ("../../x", "a/b", True),
+        ("x/../y", "a", False), ("x/../../y", "a", True), ("./x", "a", False), ("b", "a", False),
+    ],
+)  # fmt: skip
+def test_where_a_link_leads(target: str, path: str, *, out: bool) -> None:
+    assert leads_out(target, path) is out
+
+
+@pytest.mark.parametrize(
     "name", [b"..", b".", b".git", b".GIT", b"/etc/passwd", b"../../x", b"a/b", b"src/../../x", b"link/x"]
 )
 def test_names_that_no_checkout_could_have_are_refused(work: Path, blobs: BlobStore, name: bytes) -> None:
@@ -472,10 +484,22 @@ def test_a_broken_object_is_told_in_git_own_words(work: Path, blobs: BlobStore) 
 
 
 def test_a_commit_without_a_time(work: Path, blobs: BlobStore) -> None:
-    text = git(work, "cat-file", "commit", "HEAD").replace(str(TIME), "-5") + "\n"
+    text = git(work, "cat-file", "commit", "HEAD").replace(str(TIME), "noon") + "\n"
     evil = git(work, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", told=text.encode())
-    with pytest.raises(UsageError, match="expected the time when it was made, found none since 1970"):
+    with pytest.raises(UsageError, match="expected the time when it was made, found none"):
         found(work).export(blobs, commit=evil)
+
+
+@pytest.mark.parametrize(
+    ("said", "time"), [("-5", 0), ("10000000000", 10**10), ("253402300800", 253402300799), ("9" * 24, 253402300799)]
+)
+def test_a_commit_of_another_millennium_is_a_commit(work: Path, blobs: BlobStore, said: str, time: int) -> None:
+    text = git(work, "cat-file", "commit", "HEAD").replace(str(TIME), said) + "\n"
+    late = git(work, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", told=text.encode())
+    exported = found(work).export(blobs, commit=late)
+    assert exported.epoch == time
+    with tarfile.open(blobs.path(exported.tree.sha256)) as tar:
+        assert {member.mtime for member in tar} == {time}
 
 
 @pytest.mark.parametrize("text", [b"gitdir: ../nowhere\n", b"nonsense", b"", b"\xff" * 10_000])

@@ -1,5 +1,6 @@
 """Git as a declared source: any place, any commit; nothing of a repository runs, and nothing hostile chooses a path."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -302,6 +303,33 @@ def test_only_committed_files_are_held(work: Path, repositories: GitRepositories
     assert opened.holds([]) == frozenset()
 
 
+def test_a_clone_in_part_cannot_say_what_is_not_there(work: Path, repositories: GitRepositories) -> None:
+    commit(work, {"b": b"b"})
+    git(work, "config", "uploadpack.allowFilter", "true")
+    for arguments, why in (("--depth=1", "shallow clone"), ("--filter=blob:none", "partial clone")):
+        copy = work.parent / why.partition(" ")[0]
+        git(work, "clone", "-q", "--no-local", arguments, f"file://{work}", str(copy))
+        with pytest.raises(UsageError, match=f"by SHA-1; it is a {why}"):
+            repositories.open(copy).holds(["0" * 40])
+
+
+def test_an_origin_is_named_for_what_came_from_there(work: Path, repositories: GitRepositories) -> None:
+    first, url = head(work), "https://example.org/a/b"
+    clone, mirror = work.parent / "clone", work.parent / "mirror"
+    git(work, "clone", "-q", str(work), str(clone))
+    git(work, "clone", "-q", "--mirror", str(work), str(mirror))
+    for copy in (clone, mirror):
+        git(copy, "config", "remote.origin.url", url)
+        opened = repositories.open(copy)
+        assert (opened.at_hand, opened.url, opened.origin_of(first)) == (True, url, url)
+    # Made here, and pushed nowhere; a tag of its own is no proof either.
+    own = head(commit(clone, {"own": b"x"}))
+    git(clone, "tag", "v2")
+    assert repositories.open(clone).origin_of(own) == ""
+    # Nobody says where it is from.
+    assert repositories.open(work).origin_of(first) == ""
+
+
 def test_sha256_repositories_work(tmp_path: Path, repositories: GitRepositories, blobs: BlobStore) -> None:
     work = tmp_path / "sha256"
     work.mkdir()
@@ -312,7 +340,8 @@ def test_sha256_repositories_work(tmp_path: Path, repositories: GitRepositories,
         opened = repositories.open(place, commit=head(work))
         assert opened.tree(head(work)) == found(work).export(blobs).tree
         assert opened.tags()[0].commit == head(work)
-        assert opened.holds([git(work, "rev-parse", "HEAD:a.txt"), "0" * 40]) == frozenset()
+        with pytest.raises(UsageError, match="by SHA-1; its ids are SHA-256"):
+            opened.holds([git(work, "rev-parse", "HEAD:a.txt"), "0" * 40])
         copy = blobs.path(opened.history(head(work)).sha256)
         git(tmp_path, "clone", "-q", str(copy), f"copy-{Path(place).name}")
         assert git(tmp_path / f"copy-{Path(place).name}", "describe", "--tags") == "v1"
@@ -555,8 +584,9 @@ def test_submodules_end_somewhere(work: Path, repositories: GitRepositories, mon
 
 def test_pointers_to_large_files_are_refused(work: Path, repositories: GitRepositories) -> None:
     wanted = head(commit(work, {f"big-{number}": POINTER % number for number in range(7)}))
-    with pytest.raises(UsageError, match="big-0, big-1, big-2, big-3, big-4 and 2 more, found pointers: Git LFS"):
+    with pytest.raises(UsageError, match="big-0, big-1, big-2, big-3, big-4 and 2 more, found pointers") as found:
         repositories.open(work).tree(wanted)
+    assert "--from-sdist" in found.value.hint
 
 
 # --- nothing of a repository runs, and nothing of it is believed ---------------------------------------------------
@@ -610,7 +640,8 @@ def use(opened: GitRepository, wanted: str) -> object:
     opened.paths(wanted)
     opened.file(wanted, "a.txt")
     opened.signatures(wanted, "v2")
-    opened.holds(["78981922613b2afb6025042ff6bd878ac1994e85"])
+    with contextlib.suppress(UsageError):  # it says itself that it was cloned in part
+        opened.holds(["78981922613b2afb6025042ff6bd878ac1994e85"])
     opened.history(wanted)
     return opened.tree(wanted)
 

@@ -124,6 +124,19 @@ def test_of_setuptools_under_wheel_a_bound_is_known(tmp_path):
     assert bounds == ["wheel==0.43.0", "setuptools<70.1"]
 
 
+def test_a_wheel_that_a_distribution_ships_came_with_its_setuptools(tmp_path):
+    def setuptools(generator: str) -> tuple[str, str]:
+        wheel = read_wheel(wheel_of(tmp_path, generator))
+        found = guess(wheel, None, uploaded=datetime(2024, 2, 3, tzinfo=UTC), pyproject="", committed=None)
+        return found[1].value, found[1].evidence
+
+    value, why = setuptools("bdist_wheel (0.37.1)")
+    assert value == "setuptools==59.6.0"
+    assert why == "wheel 0.37.1 was no longer the newest by then; Ubuntu 22.04 ships it, with setuptools 59.6.0"
+    # The newest there was: any environment would have had it.
+    assert "Ubuntu" not in setuptools("bdist_wheel (0.42.0)")[1]
+
+
 def test_without_a_generator_the_manifest_names_the_backend(tmp_path):
     found = of(wheel_of(tmp_path, None), pyproject=made.MANIFEST)["backend"]
     assert (found.value, found.origin) == ("hatchling", Origin.INFERRED)
@@ -245,7 +258,8 @@ def test_pdm_with_an_epoch(tmp_path):
 def test_constants_of_scikit_build_core_and_uv(tmp_path):
     constant = at("2022-11-09 12:37:21")
     found = of(wheel_of(tmp_path, "scikit-build-core 0.9.3"), of_flit(tmp_path, constant, gzip_time=constant))
-    assert (found["epoch"].value, found["times"].value) == ("", "commit")
+    assert (found["epoch"].value, found["times"].value, found["clock"].value) == ("", "archive-members", "")
+    assert "scikit-build-core runs under no clock but the host's" in found["times"].evidence
     constant = at("1980-01-01 00:00:00")
     wheel = wheel_of(tmp_path, "uv 0.10.7", files={"demo/__init__.py": constant}, written=constant)
     found = of(wheel, of_flit(tmp_path, 0, gzip_time=0))

@@ -169,3 +169,23 @@ def test_without_them_npm_is_the_suites() -> None:
     steps = {step.label: step for step in plan.steps}
     assert steps["packages of npm"].argv[4:6] == ("npm", "ci")
     assert "npm as a command" not in steps
+
+
+def test_packages_without_a_lock_are_installed_beside_the_tree_by_the_suites_npm() -> None:
+    asked = npm_recipe(node="18.20.8", npm_client="9.9.4", packages=("leaf@^1.0.0", "part@*"))
+    bare = Materials(tree=file("t"), npm_cache=file("cache"), npm_packages=asked.toolchain.packages)
+    materials, _ = with_clients(bare, CLIENTS, asked)
+    steps = {step.label: step for step in plan_of(asked, materials).steps}
+    install = steps["packages of npm"]
+    assert install.argv[4:8] == ("npm", "install", "--no-save", "--no-package-lock")
+    assert install.argv[-3:] == ("--", "leaf@^1.0.0", "part@*")
+    assert install.cwd == "/build/tmp/build-env/npm-packages"
+    moved = steps["packages of npm into the tree"].argv[4:]
+    assert moved[:3] == ("mv", "-T", "/build/tmp/build-env/npm-packages/node_modules")
+    assert moved[3].endswith("/node_modules")
+
+
+@pytest.mark.parametrize("spec", ["leaf", "--global@1", "leaf@file:../x", "leaf@git+ssh://x", "@s/../x@1", "leaf@1\n2"])
+def test_packages_that_are_no_range_of_a_registry_are_no_recipe(spec: str) -> None:
+    with pytest.raises(ValueError, match="packages"):
+        npm_recipe(packages=(spec,))

@@ -75,6 +75,13 @@ def test_a_wheel_that_an_epoch_or_a_constant_made_is_not_replayed(tmp_path):
     assert set(replays(drafted)) == {SDIST}
 
 
+def test_an_sdist_of_constants_is_not_replayed_beside_its_wheel(tmp_path):
+    constant = at("2022-11-09 12:37:21")
+    wheel = wheel_of(tmp_path, "scikit-build-core 0.9.3")
+    drafted = draft([wheel, of_flit(tmp_path, constant, gzip_time=constant)], SETUPTOOLS)
+    assert replays(drafted) == {WHEEL: ("member-times",)}
+
+
 def test_flit_build_is_given_the_history_and_flit_core_is_not(tmp_path):
     constant = at("2016-01-01 00:00:00")
     wheel = wheel_of(tmp_path, "flit 3.9.0", written=constant)

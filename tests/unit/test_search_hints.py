@@ -186,6 +186,14 @@ def test_every_hint_is_a_cause_of_the_catalogue_or_a_sign_of_our_own() -> None:
     assert signs.OWN - {signs.FOREIGN} <= set(HINTS)
 
 
+@pytest.mark.parametrize(("theirs", "tried"), [("19", False), ("10 (TOPS-20)", False), ("255 (unknown)", True)])
+def test_no_npm_packs_as_on_another_system(theirs: str, tried: bool) -> None:
+    seen = (signs.Seen("os", theirs, "3 (Unix)"),)
+    one = Sign(id="gzip-header-os", artifact=TGZ, scalar=True, seen=seen)
+    known = Known(guesses=(guess("npm", "9.8.1", "6.14.18"),))
+    assert bool(candidates(one, recipe_of("npm"), known)) is tried
+
+
 def test_nothing_is_suggested_that_the_recipe_has() -> None:
     one = Sign(id="deflate-stream", artifact=TGZ, scalar=True)
     npm = recipe_of("npm")
@@ -233,3 +241,27 @@ def test_nothing_is_tried_against_content_that_no_commit_has(tmp_path: Path) -> 
     found = signs_of(told.explanation, told.difference, foreign)
     assert [(one.id, one.members) for one in found] == [(signs.FOREIGN, ("demo/a.py",))]
     assert candidates(found[0], HATCH, KNOWN) == ()
+
+
+def test_translations_are_compiled_by_a_program_of_the_suite() -> None:
+    """gettext 0.22 writes another charset than 0.21."""
+    first = HATCH
+    compiled = Sign(id=signs.CONTENT, artifact=WHEEL, members=("demo/de.mo", "demo/fr.mo"))
+    best = candidates(compiled, first, KNOWN)[0]
+    assert [(change.field, change.value) for change in best.changes] == [("suite", "bookworm")]
+    mixed = Sign(id=signs.CONTENT, artifact=WHEEL, members=("demo/de.mo", "demo/a.py"))
+    assert candidates(mixed, first, KNOWN)[0].changes[0].field == "commit"
+
+
+def test_flit_is_tried_of_its_own_projects_alone() -> None:
+    missing = Sign(id=signs.NOT_MADE, artifact=SDIST)
+    ends = ("build", "flit", "flit-setup-py", "straight")
+
+    def tried(backend: str) -> list[str]:
+        known = Known(guesses=(guess("backend", backend),), front_ends=ends)
+        found = [one.changes[0] for one in candidates(missing, HATCH, known)]
+        return [change.value for change in found if change.field == "front-end"]
+
+    # It is built by `build` already.
+    assert tried("hatchling==1.27.0") == ["straight"]
+    assert tried("flit_core==3.9.0") == ["flit", "flit-setup-py", "straight"]

@@ -122,3 +122,27 @@ def test_npm_packs_the_tree_or_a_folder_of_it_into_the_folder_of_outputs() -> No
 def test_a_folder_outside_of_the_tree_is_refused(bad: str) -> None:
     with pytest.raises(UsageError, match="expected a folder of the tree such as packages/core"):
         npm_steps(node=True, prepare=True, directory=bad)
+
+
+def test_what_only_publishing_runs_comes_before_packing() -> None:
+    first, packed = npm_steps(node=True, prepare=True, before=("prepublishOnly",))
+    assert first.argv[2:] == ("node", "@TOOLS@/npm/bin/npm-cli.js", "run", "prepublishOnly")
+    assert (first.cwd, packed.cwd) == ("@TREE@", "@OUT@")
+    with pytest.raises(UsageError, match=r"expected scripts of package\.json such as prepublishOnly, found '--x'"):
+        npm_steps(node=True, prepare=True, before=("--x",))
+
+
+@pytest.mark.parametrize(
+    ("program", "folder"), [("clean-publish", "clean-publish-copy"), ("dual-publish", "dual-publish-tmp")]
+)
+def test_programs_that_publish_a_copy_are_kept_from_publishing(program: str, folder: str) -> None:
+    copied, packed = strategies.copying_steps(program, node=True)
+    assert copied.argv[2:5] == ("node", f"@TREE@/node_modules/.bin/{program}", "--without-publish")
+    assert packed.argv[-3:] == ("pack", "--ignore-scripts", f"@TREE@/{folder}")
+    assert strategies.copying_steps(program, node=False)[1].argv[0] == "npm"
+
+
+def test_npmignore_is_run_with_the_words_of_the_script() -> None:
+    first, packed = strategies.ignoring_steps(("npmignore", "--auto"), node=False)
+    assert first.argv == ("node", "@TREE@/node_modules/.bin/npmignore", "--auto")
+    assert packed.argv == ("npm", "pack", "--ignore-scripts", "@TREE@")

@@ -35,6 +35,18 @@ def names(data):
         return [member.name for member in archive]
 
 
+def sought(data):
+    """The same of a file that can be sought in."""
+    with tarsafe.Archive.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        return [member.name for member in archive]
+
+
+def sized(size):
+    """A member of three bytes whose extended header claims another size."""
+    extended = record(f"size={size}")
+    return header(tarfile.XHDTYPE, len(extended)) + padded(extended) + header(tarfile.REGTYPE, 3) + padded(b"abc")
+
+
 EXTENDED = [
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.SOLARIS_XHDTYPE,
 ]
@@ -101,6 +113,45 @@ def test_a_broken_header_is_no_end():
     for broken in (b"x" * 512, header(tarfile.REGTYPE, 0)[:100]):
         with pytest.raises(tarfile.ReadError, match="expected the header of a member"):
             names(whole + broken)
+
+
+@pytest.mark.parametrize("size", [10**9, 10**11, 10**13, 10**18])
+def test_a_member_that_claims_more_than_there_is_ends_with_an_error(size):
+    one = sized(size)
+    with pytest.raises(tarfile.ReadError, match=r"the archive ends \d+ bytes before the end of a member"):
+        names(one)
+    with pytest.raises(tarfile.ReadError, match="unexpected end of data"), tarsafe.opened(io.BytesIO(one)) as archive:
+        archive.extractfile(archive.next()).read(10**6)
+    with pytest.raises(tarfile.ReadError, match="unexpected end of data"):
+        sought(one)
+
+
+@pytest.mark.parametrize("size", [10**19, 10**30, -1, -1024, -(10**9)])
+@pytest.mark.parametrize("walk", [lambda data: names(data), lambda data: sought(data)])
+def test_a_size_that_no_file_has_is_refused(size, walk):
+    with pytest.raises(tarfile.ReadError, match=f"expected the size of a member, found {size}"):
+        walk(sized(size))
+
+
+def test_a_member_that_unpacks_to_more_than_the_bound_ends_there():
+    bounded = tarsafe.Bounded(io.BytesIO(sized(10**7) + bytes(10**7)), 10**6, lambda: ValueError("too much in it"))
+    with pytest.raises(ValueError, match="too much in it"), tarsafe.opened(bounded) as archive:
+        list(archive)
+
+
+@pytest.mark.parametrize("pieces", ["9,1,0,1", "0,-5,0,1", "0,100", "5,10000000000000,3,1"])
+def test_a_sparse_member_has_its_pieces_in_their_order(pieces):
+    extended = record(f"GNU.sparse.map={pieces}") + record("GNU.sparse.size=20")
+    data = header(tarfile.XHDTYPE, len(extended)) + padded(extended) + header(tarfile.REGTYPE, 2) + padded(b"ab")
+    with pytest.raises(tarfile.ReadError, match="the pieces of a sparse member in their order and within it"):
+        names(data)
+
+
+def test_a_whole_sparse_member_is_read():
+    extended = record("GNU.sparse.map=1,1,3,1") + record("GNU.sparse.size=5")
+    data = header(tarfile.XHDTYPE, len(extended)) + padded(extended) + header(tarfile.REGTYPE, 2) + padded(b"ab")
+    with tarsafe.opened(io.BytesIO(data + bytes(1024))) as archive:
+        assert archive.extractfile(archive.next()).read() == b"\0a\0b\0"
 
 
 def test_content_is_read_past_the_bound_of_headers():

@@ -13,7 +13,7 @@ from rebuilder.model import Step
 
 MANIFEST = "package.json"
 #: npm takes the first of these that is there.
-_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 _FOREIGN_LOCKS = ("yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb")
 _DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "workspaces")
 #: Scripts that `npm pack` runs by itself.
@@ -68,9 +68,9 @@ def _commands(manifest: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def _locked(tree: Tree, manifest: dict[str, Any]) -> tuple[tuple[NpmPackage, ...], str]:
     """The packages that the lock pins, and the name of the lock, if it is needed."""
-    lock = next((name for name in _LOCKS if name in tree.names), "")
+    lock = next((name for name in LOCKS if name in tree.names), "")
     if lock:
-        return _packages(read_json(tree, lock), lock), lock
+        return pinned(tree, lock), lock
     wanted = next((key for key in _DEPENDENCIES if manifest.get(key)), "")
     if not wanted:
         return (), ""
@@ -78,6 +78,11 @@ def _locked(tree: Tree, manifest: dict[str, Any]) -> tuple[tuple[NpmPackage, ...
     found = f"found only {', '.join(others)}, which is not read" if others else "found none"
     msg = f"{MANIFEST}: expected a package-lock.json that pins what {wanted!r} names, {found}"
     raise UsageError(msg, hint="run `npm install --package-lock-only` and commit package-lock.json")
+
+
+def pinned(tree: Tree, path: str) -> tuple[NpmPackage, ...]:
+    """The packages that a lock of the tree pins. ``UsageError`` for one of lockfileVersion 1, or without digests."""
+    return _packages(read_json(tree, path), path)
 
 
 def _packages(lock: dict[str, Any], path: str) -> tuple[NpmPackage, ...]:

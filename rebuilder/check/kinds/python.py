@@ -40,6 +40,8 @@ _FROM_GIT = {
     "versioneer",
     "versioningit",
 }
+#: Its sdist is made by `meson dist`, which works in repositories alone.
+_MESON = "mesonpy"
 _C_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".for", ".pyx")
 _FORTRAN = (".f", ".f90", ".for")
 #: Build requirements that need more than Python, by their normalised names.
@@ -139,6 +141,8 @@ def _reads_git(tree: Tree, manifest: dict[str, Any], names: set[str]) -> bool:
     if names & _FROM_GIT or "versioneer.py" in tree.names or table(manifest, "tool", "versioneer"):
         return True
     if table(manifest, "tool", "pdm", "version").get("source") == "scm":
+        return True
+    if word(table(manifest, "build-system").get("build-backend")) == _MESON:
         return True
     legacy = "".join(start_of(tree, name) for name in _LEGACY)
     return bool(re.search(r"\b(?:use_scm_version|setuptools[_-]scm|pbr)\b", legacy))

@@ -30,6 +30,23 @@ class Tree(Protocol):
         """The first ``limit`` bytes of a file, or all if there are fewer. ``KeyError`` if there is no such file."""
 
 
+@dataclass(frozen=True)
+class OneFile:
+    """``Tree`` of a single file."""
+
+    path: str
+    data: bytes
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Its path."""
+        return frozenset({self.path})
+
+    def read(self, path: str, limit: int) -> bytes:
+        """As ``Tree.read``."""
+        return {self.path: self.data}[path][:limit]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a kind is asked to describe."""

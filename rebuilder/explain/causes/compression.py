@@ -21,6 +21,12 @@ _SIZES = (
     *(f"{side}.compressed size" for side in (*_SIDES, "descriptor")),
     *(f"{side}.method" for side in _SIDES),
 )
+#: What zlib writes, where RFC 1952 knows the number by another name or not at all.
+_SYSTEMS = {
+    "19": "19 (packed on macOS)",
+    "10 (TOPS-20)": "10 (packed on Windows)",
+    "11 (NTFS)": "11 (packed on Windows)",
+}
 _SUFFIX = re.compile(r"\.(?:gz|xz|bz2|zst)$")
 
 _GZIP_N = Change(
@@ -61,7 +67,8 @@ def gzip_system(scene: Scene) -> Iterator[Match]:
     packed = _recompressed(scene)
     for one in fields(scene, ("os", "xfl")):
         if one.form == "gzip" and (one.finding.what == "os" or one.finding.path not in packed):
-            yield Match(finding=one.index, evidence=evidence(one.finding), confidence="proved")
+            words = [_SYSTEMS.get(value, value) if one.finding.what == "os" else value for value in one.values]
+            yield Match(finding=one.index, evidence=evidence(one.finding, *words), confidence="proved")
 
 
 def _recompressed(scene: Scene) -> dict[MemberPath, Finding]:
@@ -210,9 +217,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="gzip-header-os",
-        title="The gzip header was written by another program",
+        title="The gzip header was written by another program, or on another system",
         severity=Severity.HARMLESS,
-        fix="Pack with the same program: gzip writes 3 (Unix), Python 255 (unknown).",
+        fix="Pack with the same program, on the same system: gzip writes 3 (Unix), Python 255, npm 6 on macOS 19.",
         match=gzip_system,
         changes=(_SAME_ZLIB,),
     ),

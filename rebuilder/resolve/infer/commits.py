@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from rebuilder.check.kinds.tree import shown
+from rebuilder.errors import UsageError
 from rebuilder.model import Origin, Value
 from rebuilder.releases import Commit, System, Tag
 from rebuilder.resolve.infer.history import Sought, Written, has, versioned
@@ -57,6 +58,20 @@ class _Found:
     origin: Origin = Origin.INFERRED
     notes: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+
+
+def asked_for(repository: Repository, text: str) -> Commit:
+    """The commit that a person named: by its id, an abbreviation that is unique, or a tag. ``UsageError`` for any other
+    text, for what was asked for must not become something else."""
+    found = repository.commit(text) if _ID.match(text) else None
+    if found is None:
+        named = text.removeprefix("refs/tags/")
+        tag = next((one for one in repository.tags() if one.name == named), None)
+        found = repository.commit(tag.commit) if tag is not None else None
+    if found is None:
+        msg = f"expected a commit or a tag of the repository, found {shown(text, 100)}, which it does not have"
+        raise UsageError(msg, hint="name a commit by its id: branches move, and are no names of one")
+    return found
 
 
 def choose(

@@ -14,7 +14,7 @@ from rebuilder.model import Origin
 from rebuilder.releases import Guess
 from rebuilder.resolve.infer.node_versions import FAMILIES, NODES, Family, Node, families, family_of, numbers
 from rebuilder.resolve.infer.npm_facts import texts
-from rebuilder.resolve.infer.npm_packers import NPM_TIME, YARN_TIME, Packed, Packer, packed_by, preparing
+from rebuilder.resolve.infer.npm_packers import NPM_TIME, YARN_TIME, Packed, Packer, ignoring, packed_by, preparing
 
 if TYPE_CHECKING:
     from rebuilder.releases import Release
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 #: Values of ``front-end``, and the others of ``FRONT_ENDS``.
 NPM_PACK: Final = "npm pack"
 NPM_PREPARE: Final = "npm pack with prepare"
+#: Programs of the index that publish a copy of the tree without what only developers need, the more particular first.
+COPYING: Final = ("dual-publish", "clean-publish")
+#: The one of the scripts that decides which files are packed, and then `npm pack` alone.
+IGNORING: Final = "npmignore"
 FRONT_ENDS: Final[dict[Packer, str]] = {
     "lerna": "lerna",
     "yarn-1": "yarn 1",
@@ -46,20 +50,25 @@ _MASKS = (("0002", 0o020), ("0022", 0o044), ("0027", 0o040), ("0077", 0))
 
 
 def guess(
-    facts: NpmFacts, release: Release, *, manifest_at_commit: dict[str, object] | None = None, made: int | None = None
+    facts: NpmFacts,
+    release: Release,
+    *,
+    manifest_at_commit: dict[str, object] | None = None,
+    made: int | None = None,
+    all_committed: bool = False,
 ) -> tuple[Guess, ...]:
     """What made it: ``front-end``, ``node``, ``npm``, ``times``, ``epoch`` and ``umask``, in this order.
 
     ``manifest_at_commit`` is package.json of the commit, if that is known. ``made``: when it was packed at the
     earliest, in seconds since 1970 (the time of the commit); without it the upload counts, which a mirror may put years
-    too late. An ``epoch`` of no value: it is not set.
+    too late. ``all_committed``: every file of it lies in the commit as it is. An ``epoch`` of no value: it is not set.
     """
     packed = packed_by(facts)
     if made is None:
         made = next((int(file.uploaded.timestamp()) for file in release.files if file.uploaded), None)
     node = _node(facts, packed.packer, release.facts, made)
     return (
-        _front_end(facts, packed, release.facts, manifest_at_commit or {}),
+        _front_end(facts, packed, release.facts, manifest_at_commit or {}, all_committed=all_committed),
         node,
         _npm(packed, release.facts, node.value),
         *_times(packed.packer),
@@ -80,16 +89,28 @@ def _same(one: object, other: object) -> bool:
         return False
 
 
-def _front_end(facts: NpmFacts, packed: Packed, says: dict[str, str], committed: dict[str, object]) -> Guess:
+def _front_end(
+    facts: NpmFacts, packed: Packed, says: dict[str, str], committed: dict[str, object], *, all_committed: bool
+) -> Guess:
     prepares = preparing({**texts(committed.get("scripts")), **facts.scripts})
     evidence, sure = packed.evidence, packed.confidence
     value = FRONT_ENDS.get(packed.packer, NPM_PREPARE if prepares else NPM_PACK)
+    ignores = bool(ignoring(texts(committed.get("scripts"))))
+    if value == NPM_PREPARE and all_committed:
+        value = IGNORING if ignores else NPM_PACK
     if packed.packer not in FRONT_ENDS and _lerna(says):
         value, evidence, sure = "lerna", f"the index says that lerna published it; {evidence}", 0.9
     if prepares:
         evidence += f"; it has scripts that run before that: {', '.join(prepares)}"
+        evidence += ", but every file of it is in the commit as it is" if all_committed else ""
+        evidence += f"; {IGNORING} of these says which files those are" if value == IGNORING else ""
     if committed and (changed := rewritten(facts.manifest, committed)):
         evidence += f"; its package.json is not that of the commit in: {shown(', '.join(changed[:20]), 200)}"
+        asked = {*changed, *texts(committed.get("devDependencies"))}
+        copying = next((one for one in COPYING if one in asked), "")
+        if value in (NPM_PACK, NPM_PREPARE) and copying:
+            value, sure = copying, 0.8
+            evidence += f", and the project asks for {copying}, which leaves out what only developers need"
     likely = (NPM_PREPARE, NPM_PACK) if prepares else (NPM_PACK, NPM_PREPARE)
     others = tuple(other for other in likely if other != value)
     return Guess(

@@ -24,6 +24,8 @@ Packer = Literal[Npm, "lerna", "yarn-1", "yarn", "pnpm", "own"]
 
 SYSTEMS = {3: "Unix", 10: "Windows", 11: "Windows", 19: "macOS", 255: "none"}
 _LIFECYCLE = ("prepublish", "prepublishOnly", "prepack", "prepare")
+_SEPARATOR = re.compile(r"&&|\|\||[;|&\n]")
+_OPTION = re.compile(r"--[A-Za-z-]{1,40}(?:=[A-Za-z0-9_,./!*-]{0,200})?\Z")
 #: Commands that check, or set up a work tree, and make no file of the package.
 _IDLE = re.compile(
     r"^(?:$|cd\b|exit\b|true\b|:|echo\b|\[|test\b|in-publish\b|not-in-publish\b|not-in-install\b|in-install\b|is-ci\b|"
@@ -92,5 +94,17 @@ def preparing(scripts: dict[str, str]) -> tuple[str, ...]:
     return tuple(name for name in _LIFECYCLE if not _idle(scripts.get(name, "")))
 
 
+def only_published(scripts: dict[str, str]) -> tuple[str, ...]:
+    """Those of the preparing scripts that publishing runs and packing alone does not."""
+    return tuple(name for name in preparing(scripts) if name == "prepublishOnly")
+
+
+def ignoring(scripts: dict[str, str]) -> tuple[str, ...]:
+    """The words with which a script before packing calls `npmignore`, which writes down which files are left out."""
+    commands = (one for name in preparing(scripts) for one in _SEPARATOR.split(scripts[name][:4000]))
+    called = (tuple(one.split()) for one in commands)
+    return next((words for words in called if words[:1] == ("npmignore",) and all(map(_OPTION.match, words[1:]))), ())
+
+
 def _idle(script: str) -> bool:
-    return all(_IDLE.match(command.strip()) for command in re.split(r"&&|\|\||[;|&\n]", script[:4000]))
+    return all(_IDLE.match(command.strip()) for command in _SEPARATOR.split(script[:4000]))

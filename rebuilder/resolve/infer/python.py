@@ -22,8 +22,8 @@ def guess(
     pyproject: str,
     committed: int | None,
 ) -> tuple[Guess, ...]:
-    """Backend (first, and a bound of setuptools after it where WHEEL names only the package wheel), ``requirements``,
-    front end, Python, zlib, epoch, clock, times, owners, umask, each once.
+    """Backend (first, and setuptools or a bound of it after it where WHEEL names only the package wheel),
+    ``requirements``, front end, Python, zlib, epoch, clock, times, owners, umask, each once.
 
     ``pyproject`` is the text of ``pyproject.toml`` in the source tree (empty: it has none, or is not known yet; then
     that of the sdist is read), ``committed`` the commit's time in seconds since 1970."""

@@ -38,7 +38,8 @@ def owners(seen: Seen) -> Guess:
 
 
 def _owners(value: str, evidence: str, sure: float) -> Guess:
-    return Guess(input="owners", value=value, origin=Origin.RECOVERED, evidence=evidence, confidence=sure)
+    origin = Origin.RECOVERED if value else Origin.INFERRED
+    return Guess(input="owners", value=value, origin=origin, evidence=evidence, confidence=sure)
 
 
 def _whose(user: str, uid: int) -> str:

@@ -36,8 +36,8 @@ _UNSET_SDIST: dict[Family, tuple[int, ...]] = {
 _SDIST_FOLLOWS: tuple[Family, ...] = ("flit", "hatchling", "pdm", "scikit-build-core", "meson")
 #: Their archives never hold the times of the tree's files.
 _NO_FILE_TIMES: tuple[Family, ...] = ("hatchling", "uv", "scikit-build-core")
-#: Their builds wait for the clock: ninja starts again for ever where it stands still.
-_NO_CLOCK: tuple[Family, ...] = ("meson",)
+#: Their builds run programs that wait for the clock: ninja starts again for ever where it stands still.
+_NO_CLOCK: tuple[Family, ...] = ("meson", "scikit-build-core", "maturin")
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,19 @@ def _one_time(seen: Seen, only: int, count: int) -> Epoch:
 def clock(seen: Seen) -> Guess:
     """The time at which a clock has to stand for what the build makes itself; empty: none shows, or all that it shows
     in is replayed. A clock that stands still stops programs that wait for it, so that it is set only where it must."""
+    times = _clocks(seen)
+    if not times:
+        return _guess("clock", "", Origin.INFERRED, "no time in the archives is a clock's", 0.9)
+    evidence = " and ".join(f"{where} has {instant(time)}" for time, where in times.items())
+    values = tuple(str(time) for time in times)
+    if _times(seen)[0] == "archive-members":
+        why = f"{evidence}, from the build's clock: replayed with the times of all members"
+        return _guess("clock", "", Origin.RECOVERED, why, 0.9, values)
+    return _guess("clock", values[0], Origin.RECOVERED, f"{evidence}, from the build's clock", 0.9, (*values[1:], ""))
+
+
+def _clocks(seen: Seen) -> dict[int, str]:
+    """Times that a clock showed, and where they stand."""
     found = epoch_of(seen)
     times: dict[int, str] = {}
     if found.seconds is None and seen.wheel_clock is not None and not seen.is_repaired and seen.zone in (None, 0):
@@ -176,14 +189,7 @@ def clock(seen: Seen) -> Guess:
     header = seen.gzip_time
     if header is not None and header != found.seconds and seen.is_real(header):
         times[header] = "the sdist's gzip header"
-    if not times:
-        return _guess("clock", "", Origin.INFERRED, "no time in the archives is a clock's", 0.9)
-    evidence = " and ".join(f"{where} has {instant(time)}" for time, where in times.items())
-    values = tuple(str(time) for time in times)
-    if _times(seen)[0] == "archive-members":
-        why = f"{evidence}, from the build's clock: replayed with the times of all members"
-        return _guess("clock", "", Origin.INFERRED, why, 0.9, values)
-    return _guess("clock", values[0], Origin.RECOVERED, f"{evidence}, from the build's clock", 0.9, (*values[1:], ""))
+    return times
 
 
 def times(seen: Seen) -> Guess:
@@ -196,6 +202,10 @@ def times(seen: Seen) -> Guess:
 
 def _times(seen: Seen) -> tuple[str, str, float]:
     found = epoch_of(seen)
+    if seen.family in _NO_CLOCK and (clocks := _clocks(seen)):
+        where = " and ".join(clocks.values())
+        told = f"{where} has the time of the build; {seen.family} runs under no clock but the host's"
+        return "archive-members", told, 0.9
     if seen.family in _NO_FILE_TIMES:
         return "commit", f"{seen.family} writes no times of files", 0.95
     if seen.sdist is None:
@@ -206,9 +216,6 @@ def _times(seen: Seen) -> tuple[str, str, float]:
         hours = f"{seen.zone / 3600:+g} hours"
         why = f"the wheel's times are the sdist's by another zone ({hours}): both are replayed"
         return "archive-members", why, 0.9
-    if seen.family in _NO_CLOCK and seen.gzip_time is not None and seen.is_real(seen.gzip_time):
-        told = f"the sdist's gzip header has the time of the build; {seen.family} runs under no clock but the host's"
-        return "archive-members", told, 0.9
     if _has_clock(seen):
         return "archive-members", f"the sdist has times of files ({_range(seen)}) and of members the build made", 0.9
     if seen.committed is not None and seen.one_file_time == seen.committed:

@@ -39,7 +39,16 @@ _HABITS: dict[Family, tuple[tuple[str, ...], float]] = {
 }
 #: setuptools took `bdist_wheel` over from wheel in 70.1, of this day, and wrote its own name from then on.
 _OWN_BDIST_WHEEL = 1718755200
+#: Versions of wheel that a distribution ships -> the next release of wheel was there (seconds since 1970), the versions
+#: of setuptools beside it, likeliest first, and where.
+_SHIPPED: dict[str, tuple[int, tuple[str, ...], str]] = {
+    "0.34.2": (1597276800, ("45.2.0", "52.0.0"), "Ubuntu 20.04 and Debian 11"),
+    "0.37.1": (1666310400, ("59.6.0",), "Ubuntu 22.04"),
+    "0.38.4": (1678320000, ("66.1.1",), "Debian 12"),
+    "0.42.0": (1710115200, ("68.1.2",), "Ubuntu 24.04"),
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
+_A_MONTH = 30 * 86_400
 _HIDDEN, _PATTERNS, _PATTERN_LENGTH = 20, 200, 200
 
 
@@ -98,6 +107,8 @@ def _setuptools(seen: Seen) -> tuple[Guess, ...]:
     wheel = seen.wheel
     if wheel is None:
         return ()
+    if shipped := _shipped(seen, wheel.generator_version):
+        return (shipped,)
     if "UNKNOWN" in wheel.metadata.all("Platform"):
         evidence, bound = "METADATA says `Platform: UNKNOWN`, which setuptools left out after 57.5", "<=57.5.0"
     elif seen.uploaded is not None and seen.uploaded < _OWN_BDIST_WHEEL:
@@ -108,6 +119,20 @@ def _setuptools(seen: Seen) -> tuple[Guess, ...]:
         input="backend", value=f"setuptools{bound}", origin=Origin.INFERRED, evidence=evidence, confidence=0.8
     )
     return (guess,)
+
+
+def _shipped(seen: Seen, version: str) -> Guess | None:
+    """The setuptools of a distribution, where a release was built with that distribution's wheel when there were newer
+    ones: an environment made for the build would have had those."""
+    superseded, versions, system = _SHIPPED.get(version, (0, (), ""))
+    built = seen.wheel_clock or seen.uploaded
+    if not versions or built is None or built < superseded + _A_MONTH:
+        return None
+    why = f"wheel {version} was no longer the newest by then; {system} ships it, with setuptools {versions[0]}"
+    first, *others = (f"setuptools=={one}" for one in versions)
+    return Guess(
+        input="backend", value=first, origin=Origin.INFERRED, evidence=why, confidence=0.6, others=tuple(others)
+    )
 
 
 def _backend_of_manifest(seen: Seen) -> Guess:

@@ -8,8 +8,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
+from rebuilder import zipsafe
 from rebuilder.errors import UsageError
 
 #: The directory of a zip is read whole. Twenty thousand members, which hardly a wheel has, take 4 MiB.
@@ -27,7 +28,7 @@ def opened(path: Path, kind: str) -> Iterator[tuple[zipfile.ZipFile, BinaryIO]]:
     """The zip at ``path`` and the file below it; ``kind`` is what it should be, in a message. ``UsageError`` if it is
     no zip that can be read, then or while it is read."""
     try:
-        with path.open("rb") as stream, zipfile.ZipFile(cast("BinaryIO", _Metered(stream))) as archive:
+        with path.open("rb") as stream, _zip(stream) as archive:
             yield archive, stream
     except _BROKEN as error:
         msg = f"{path.name}: expected {kind}, found no zip that can be read ({str(error)[:200]!r})"
@@ -53,27 +54,5 @@ def text(archive: zipfile.ZipFile, name: str, path: str) -> bytes | None:
     return data
 
 
-class _Metered:
-    """A file of which no more than the bound of a directory can be had at once, for `zipfile` reads that whole."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size if 0 <= size <= MAX_DIRECTORY else MAX_DIRECTORY + 1)
-        if size > MAX_DIRECTORY or len(data) > MAX_DIRECTORY:
-            msg = f"its directory takes more than {MAX_DIRECTORY} bytes"
-            raise zipfile.BadZipFile(msg)
-        return data
-
-    def seek(self, position: int, whence: int = 0) -> int:
-        if position < 0 and whence == 0:
-            msg = f"it leads to {position}"
-            raise zipfile.BadZipFile(msg)
-        return self._stream.seek(position, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def seekable(self) -> bool:
-        return True
+def _zip(stream: BinaryIO) -> zipfile.ZipFile:
+    return zipsafe.opened(stream, members=MAX_DIRECTORY // 46, directory=MAX_DIRECTORY)

@@ -36,14 +36,31 @@ function lock() {
   const tree = place('tree');
   fs.mkdirSync(tree);
   fs.renameSync(place('package.json'), path.join(tree, 'package.json'));
-  const day = fs.existsSync(place('as-of')) ? read('as-of') : '';
+  let day = fs.existsSync(place('as-of')) ? read('as-of') : '';
   const options = ['--package-lock-only', '--no-audit', '--no-fund', '--omit-lockfile-registry-resolved', '--lockfile-version=3'];
-  const { status, log } = npm(['install'], day ? [...options, `--before=${day}`] : options, [], tree);
+  const install = () => npm(['install'], day ? [...options, `--before=${day}`] : options, [], tree);
+  let { status, log } = install();
+  const first = day;
+  for (let tries = 0; day && status !== 0 && fs.existsSync(place('later')) && tries < 20; tries += 1) {
+    const next = after(log, day);
+    if (!next) break;
+    day = next;
+    ({ status, log } = install());
+  }
+  const moved = day === first ? '' : day;
   const made = path.join(tree, 'package-lock.json');
-  if (status !== 0 || !fs.existsSync(made)) return send({ status: status || 1, log, undated: '' });
+  if (status !== 0 || !fs.existsSync(made)) return send({ status: status || 1, log, undated: '', moved: '' });
   const undated = day ? outside(JSON.parse(fs.readFileSync(made, 'utf8')), Date.parse(day)) : [];
   fs.renameSync(made, place('answer/files/package-lock.json'));
-  return send({ status, log, undated: undated.join('\n') });
+  return send({ status, log, undated: undated.join('\n'), moved });
+}
+
+// The first moment after a day at which the registry had another version of the package that npm found none of.
+function after(log, day) {
+  const lacking = /No (?:versions available|matching version found) for ((?:@[^/\s@]+\/)?[^@\s]+)/.exec(log);
+  const times = Object.entries((lacking && known()[lacking[1]]) || {}).filter(([name]) => !['created', 'modified'].includes(name));
+  const later = times.map(([, time]) => Date.parse(time)).filter((time) => time >= Date.parse(day));
+  return later.length ? new Date(Math.min(...later) + 1000).toISOString() : '';
 }
 
 function outside(locked, day) {
