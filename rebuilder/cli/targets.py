@@ -109,7 +109,7 @@ def check_anchor(said: Said, trust: tuple[Path, ...]) -> None:
 
 def is_index_purl(target: str) -> bool:
     """Whether it names a package of a language's index."""
-    return target.startswith(("pkg:pypi/", "pkg:npm/"))
+    return target.lower().startswith(("pkg:pypi/", "pkg:npm/"))
 
 
 def kind_of(said: Said) -> Kind:

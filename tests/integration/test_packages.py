@@ -66,8 +66,8 @@ def generic(market: World, runs: Runs) -> Done:
     built = market.folder / "built"
     shutil.copytree(folder, built)
     subprocess.run(["make", "-C", str(built), "-s"], check=True, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
-    words = ("--source", str(folder), "--artifact", str(built / "greeting"), "--recipes", str(market.folder / "recipes"))
-    done = market.run("init", "pkg:generic/greeting@1.0", *words, "--quiet")
+    words = ("--source", str(folder), "--artifact", str(built / "greeting"), "--quiet")
+    done = market.run("init", "pkg:generic/greeting@1.0", *words)
     assert done.code == 0, done.text
     recipe = market.folder / "recipes" / "generic" / "greeting" / "1.0" / "recipe.toml"
     assert f"wrote {recipe}" in done.out

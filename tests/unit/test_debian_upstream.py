@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rebuilder.cli import targets
 from rebuilder.endorse.debian import DebianEndorser
 from rebuilder.errors import Stopped, UsageError
 from rebuilder.fetch.archives import archive_tree
@@ -224,6 +225,13 @@ def test_where_debian_carries_the_sdist_itself_the_source_is_called_that(bench: 
     assert (sourced.kind, sourced.held_by) == (SourceKind.SDIST, "pypi")
     assert sourced.archive is not None
     assert sourced.archive.path == "demo/1.2.3/demo-1.2.3.tar.gz"
+
+
+def test_only_a_package_of_an_index_is_built_from_it() -> None:
+    purl = f"pkg:deb/debian/demo?distro={SUITE}"
+    targets.check(targets.Said(target="pkg:npm/demo@1.2.3", source=purl))
+    with pytest.raises(UsageError, match=r"expected --source to name a Debian source only with a package of an index"):
+        targets.check(targets.Said(target="recipe.toml", source=purl))
 
 
 # --- an sdist as the source of its wheel ------------------------------------------------------------

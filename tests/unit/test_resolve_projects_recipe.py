@@ -201,7 +201,7 @@ def test_a_purl_that_is_another_projects_is_refused(projects: Projects, tmp_path
 
 
 def test_recipes_of_archives_stay_what_they_are(projects: Projects) -> None:
-    folder = Path(__file__).parents[2] / "recipes"
+    folder = Path(__file__).parents[2] / "recipes" / "deb"
     found = sorted(folder.rglob("recipe.toml"))
     assert found
     for path in found:
