@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from rebuilder.attest import check
+from rebuilder.check import failures
 from rebuilder.compare import bytewise, normalise, verdict
 from rebuilder.errors import IntegrityError
 from rebuilder.findings import Surroundings
@@ -19,6 +20,7 @@ from rebuilder.model import (
     Built,
     Comparison,
     Explanation,
+    FailureReason,
     FileDigest,
     Record,
     SelfInput,
@@ -65,6 +67,21 @@ def judge(
     return comparison.model_copy(
         update={"artifacts": tuple(_with_offset(item, open_blob) for item in comparison.artifacts)}
     )
+
+
+def why_failed(built: Built, blobs: Blobs) -> tuple[str, ...]:
+    """What the logs of builds that ended with an error say of why, in sentences; nothing where they say nothing."""
+    found = []
+    for attempt in built.attempts:
+        if attempt.failure is not FailureReason.EXIT_STATUS:
+            continue
+        with blobs.path(attempt.log.sha256).open("rb") as log:
+            log.seek(max(0, attempt.log.size - failures.MAX_LOG))
+            told = failures.reason(attempt, log.read())
+        if told.words != attempt.detail:
+            more = "; a build has no network here" if told.hint == failures.NO_NETWORK else ""
+            found.append(f"the build failed: {told.words}{more}")
+    return tuple(dict.fromkeys(found))
 
 
 def check_before_signing(record: Record, recipe: Recipe | None, blobs: Blobs) -> None:

@@ -207,6 +207,7 @@ def _sandbox(
         build(2, verdict.needs_second(published.artifacts, tuple(attempts)))
     built = Built(attempts=tuple(attempts))
     journal.set(built=built)
+    journal.warn(*evidence.why_failed(built, ports.blobs))
     return built
 
 

@@ -15,6 +15,7 @@ MAX_LOG = 1024 * 1024
 _MAX_SHOWN = 5
 #: What to do where nothing better is known.
 READ_THE_LOG = "read the end of its log, below"
+NO_NETWORK = "a build has no network here: name what it fetches as a dependency, or put it into the source"
 #: So many lines of the end, and so much of each, are read for programs and errors: what came before was survived.
 _LINES, _LINE = 60, 1000
 _TOLD = 200
@@ -106,12 +107,12 @@ def reason(attempt: Attempt, log: bytes) -> Reason:
     if hosts := asked_hosts(log):
         return Reason(
             words=f"{ended}; it asked the network for {', '.join(hosts)}",
-            hint="a build has no network here: name what it fetches as a dependency, or put it into the source",
+            hint=NO_NETWORK,
         )
     if _ANY_NETWORK.search(log):
         return Reason(
             words=f"{ended}; it asked the network for something",
-            hint="a build has no network here: name what it fetches as a dependency, or put it into the source",
+            hint=NO_NETWORK,
         )
     if paths := barred_paths(log):
         return Reason(

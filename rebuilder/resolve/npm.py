@@ -25,7 +25,8 @@ from rebuilder.resolve.packages_source import uploaded
 MANIFEST = "package.json"
 #: Front ends that run what has to be installed first.
 INSTALLING = frozenset({infer.NPM_PREPARE, infer.IGNORING, *infer.COPYING})
-_RELATIONS = ("libstdc++6", "ca-certificates", "nodejs", "npm")
+#: What Node needs; and the suite's own, for what the recipe's Node and npm do not do.
+_LIBRARIES, _OWN_NODE = ("libstdc++6", "ca-certificates"), ("nodejs", "npm")
 
 
 class Npm:
@@ -71,7 +72,7 @@ class Npm:
         moment = uploaded(taken)
         toolchain = PackageToolchain(
             suite="trixie",
-            relations=_RELATIONS,
+            relations=(*_LIBRARIES, *(() if known.get("node") and known.get("npm") and not packages else _OWN_NODE)),
             npm=end == infer.NPM_PREPARE and _has_lock(tree),
             packages=packages,
             as_of=int(moment.timestamp()) if moment else None,

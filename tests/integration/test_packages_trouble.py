@@ -99,10 +99,11 @@ def test_a_build_that_needs_the_network_has_none(market: World, runs: Runs) -> N
     assert done.code == 13, done.text
     record = done.record
     assert record["verdict"] == "build-failed"
-    text = page(market, done)
-    print(record["reason"], market.run("show", record["run_id"]).out[:3000])
-    assert "urlopen error" in text
-    assert "no network" in text
+    (told,) = record["warnings"]
+    assert told.startswith("the build failed: step 5 ended with exit status 1; it asked the network for something")
+    assert told.endswith("; a build has no network here")
+    assert "a build has no network here" in page(market, done)
+    assert "urlopen error" in page(market, done)
     (statement,) = statements(folder_of(market, done))
     assert statement["predicate"]["vote"] == "none"  # type: ignore[index]
 
