@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rebuilder.check.builds import Materials
-from rebuilder.errors import RecipeError, Stopped, UsageError
+from rebuilder.errors import RecipeError, Stopped
 from rebuilder.model import (
     BuildKind,
     BuildPlan,
@@ -21,7 +21,6 @@ from rebuilder.model import (
     FileDigest,
     Input,
     Limits,
-    Located,
     Published,
     SignatureCheck,
     Source,
@@ -29,10 +28,9 @@ from rebuilder.model import (
     Verdict,
 )
 from rebuilder.ports import Resolution
-from rebuilder.recipe import PackageRecipe, RecipeFile
+from rebuilder.recipe import PackageRecipe
 from rebuilder.resolve import (
     package_builds,
-    packages_history,
     packages_inputs,
     packages_names,
     packages_recipe,
@@ -40,18 +38,19 @@ from rebuilder.resolve import (
     replays,
 )
 from rebuilder.resolve.package_kind import Taken, Wanted
+from rebuilder.resolve.packages_at_hand import AtHand
 from rebuilder.resolve.projects import with_packages
 from rebuilder.resolve.projects_files import take_one, take_pinned
-from rebuilder.resolve.projects_recipe import HISTORY_NAME, LOCAL, TREE_NAME
+from rebuilder.resolve.projects_recipe import HISTORY_NAME, TREE_NAME
 from rebuilder.resolve.recipe_text import render_recipe
 from rebuilder.resolve.recipes import load_lock, load_recipe
 
 if TYPE_CHECKING:
     from rebuilder.lock import LanguagePackage, ToolchainLock
     from rebuilder.ports import Blobs, Fetcher, Progress
-    from rebuilder.releases import Commit, Release, Signed
+    from rebuilder.releases import Release, Signed
     from rebuilder.resolve.package_kind import PackageKind
-    from rebuilder.resolve.package_ports import Indexes, Repositories, Repository
+    from rebuilder.resolve.package_ports import Indexes, Repositories
 
 
 class PackageEndorser(Protocol):
@@ -117,6 +116,18 @@ class Packages:
     #: Trees that were found to be those of a commit or an archive, by both.
     seen: set[tuple[str, ...]] = field(default_factory=set)
 
+    @property
+    def _kept(self) -> AtHand:
+        return AtHand(
+            indexes=self.indexes,
+            repositories=self.repositories,
+            fetcher=self.fetcher,
+            blobs=self.blobs,
+            archive_tree=self.archive_tree,
+            progress=self.progress,
+            seen=self.seen,
+        )
+
     # --- what is asked for --------------------------------------------------------------------------
 
     def infer(self, target: str, asked: Asked) -> Resolution:
@@ -132,7 +143,7 @@ class Packages:
         taken = packages_source.compared(sourced, taken)
         with self.blobs.path(sourced.tree.sha256).open("rb") as tar:
             draft = kind.draft(taken, packages_source.ground(sourced, tar))
-        history = self._seen(sourced.history() if draft.build.history else None, sourced.commit)
+        history = self._kept.seen_history(sourced.history() if draft.build.history else None, sourced.commit)
         if draft.build.history and history is None:
             draft = replace(draft, build=draft.build.model_copy(update={"history": False}))
         limits = Limits.model_validate({**draft.build.limits.model_dump(), **self.limits})
@@ -192,8 +203,8 @@ class Packages:
         self, recipe: PackageRecipe, data: bytes, lock: ToolchainLock | None, *, source: str = ""
     ) -> Resolution:
         """A recipe at hand; artifacts and source are in the blobs then. Raises as ``resolve``."""
-        published, unproved = self._have(recipe, packages_recipe.published_of(recipe), source)
-        by_word, elsewhere = self._at_hand(recipe, source)
+        published, unproved = self._kept.have(recipe, packages_recipe.published_of(recipe), source)
+        by_word, elsewhere = self._kept.by_word(recipe, source)
         told = filter(None, (*unproved.values(), elsewhere))
         if by_word:
             unproved.setdefault("source", by_word)
@@ -204,7 +215,7 @@ class Packages:
             lock=lock,
             inputs=packages_inputs.inputs(recipe, lock, published, unproved),
             warnings=(*packages_inputs.weakened(recipe, lock, published), *dict.fromkeys(told)),
-            signed=self._signed(recipe, source),
+            signed=self._kept.signed(recipe, source),
             unproved=unproved.get("commit", elsewhere),
         )
 
@@ -288,9 +299,9 @@ class Packages:
         same = (source.commit, recipe.build.history) == (first.source.commit, first.build.history)
         if same or source.kind is not SourceKind.GIT_COMMIT:
             return recipe
-        repository = self._opened(recipe, place)
+        repository = self._kept.opened(recipe, place)
         tree = repository.tree(source.commit, source.subfolder, submodules=source.submodules)
-        history = self._seen(
+        history = self._kept.seen_history(
             repository.history(source.commit) if recipe.build.history else None, repository.commit(source.commit)
         )
         tags = [tag.name for tag in repository.tags() if tag.commit == source.commit]
@@ -339,131 +350,6 @@ class Packages:
         papers = tuple(take_one(path, self.blobs) for path in asked.papers)
         endorsement = recipe.endorsement.model_copy(update={"anchor": asked.anchor, "allow_missing": ""})
         return papers, recipe.model_copy(update={"endorsement": endorsement})
-
-    def _have(
-        self, recipe: PackageRecipe, published: Published, place: str
-    ) -> tuple[Published, dict[str, str]]:
-        """Artifacts and source into the blobs, and by input why it could not be checked. The history of one commit is
-        packed in another way by a clone that has other tags, so that its digest may be another than the recipe's."""
-        lacking = [item.file for item in published.artifacts if not self.blobs.has(item.file.sha256)]
-        local = [file.name for file in lacking if file.archive == LOCAL]
-        if local:
-            msg = f"files that the recipe of {published.purl} pins are not in the store: {', '.join(local)}"
-            raise UsageError(msg, hint="name each with --artifact FILE; the recipe says which bytes they have to have")
-        self.indexes.fetch(lacking)
-        tree, *others = published.source_files
-        why = self._have_tree(recipe, tree, place)
-        unproved, had = ({"source": why, "commit": why} if why else {}), [tree]
-        for file in others:
-            if file.name != HISTORY_NAME:
-                had.append(file)
-                continue
-            bundle, why = self._history(recipe, file, place)
-            had.append(bundle)
-            if why:
-                unproved.setdefault("source", why)
-        return published.model_copy(update={"source_files": tuple(had)}), unproved
-
-    def _have_tree(self, recipe: PackageRecipe, tree: Located, place: str) -> str:
-        """The tree into the blobs, held against its commit or archive even if it lies there already: whoever wrote the
-        recipe could name any tree that was built from before. Why it could not be is said; empty: it was."""
-        archive, had = packages_recipe.archive_file(recipe), self.blobs.has(tree.sha256)
-        source = recipe.source
-        origin = (tree.sha256, archive.sha256 if archive else source.commit, source.subfolder, str(source.submodules))
-        if had and (origin in self.seen or source.kind is SourceKind.LOCAL_TREE):
-            return ""
-        self.progress.stage("resolve", "source")
-        try:
-            found = self._again(recipe, archive, place)
-        except (Stopped, UsageError) as error:
-            if place or not had or archive is not None:
-                raise
-            return f"the tree that the recipe pins was not held against commit {source.commit}: {error}"
-        if found.sha256 != tree.sha256:
-            msg = f"expected the tree that the recipe pins, sha256 {tree.sha256}, found {found.sha256}"
-            raise UsageError(msg, hint=packages_source.OTHER_TREE)
-        self.seen.add(origin)
-        return ""
-
-    def _again(self, recipe: PackageRecipe, archive: RecipeFile | None, place: str) -> FileDigest:
-        if archive is not None:
-            return self.archive_tree(self._archive(recipe, archive, place), self.blobs)
-        source = recipe.source
-        return self._opened(recipe, place).tree(source.commit, source.subfolder, submodules=source.submodules)
-
-    def _archive(self, recipe: PackageRecipe, archive: RecipeFile, place: str) -> FileDigest:
-        file = Located(**archive.model_dump(), archive=recipe.source.archive)
-        if place and (found := take_one(Path(place), self.blobs)).sha256 != file.sha256:
-            msg = f"{place}: expected sha256 {file.sha256}, as the recipe pins its source, found {found.sha256}"
-            raise UsageError(msg)
-        if not self.blobs.has(file.sha256):
-            if file.archive == LOCAL:
-                msg = f"the source of {recipe.purl} is not at hand: {file.name} is not in the store"
-                raise UsageError(msg, hint="name it with --source FILE")
-            if file.archive in ("pypi", "npm"):
-                self.indexes.fetch([file])
-            else:
-                self.fetcher.fetch(file)
-        return FileDigest(name=file.name, sha256=file.sha256, size=file.size)
-
-    def _history(self, recipe: PackageRecipe, wanted: Located, place: str) -> tuple[Located, str]:
-        """The history, and why one that lies there could not be held against the repository: a bundle can say of any
-        commit that it is its HEAD, and give it any tags. ``UsageError`` for one of another commit."""
-        commit, had = recipe.source.commit, self.blobs.has(wanted.sha256)
-        origin = (wanted.sha256, HISTORY_NAME, commit)
-        if had and origin in self.seen:
-            return wanted, ""
-        if had:
-            with self.blobs.path(wanted.sha256).open("rb") as file:
-                packages_history.require_head(file, commit)
-        try:
-            found = self._opened(recipe, place).history(commit)
-        except (Stopped, UsageError) as error:
-            if not had:
-                raise
-            return wanted, f"the {HISTORY_NAME} that the recipe pins was not held against the repository: {error}"
-        if had and found.sha256 != wanted.sha256:
-            return wanted, packages_history.packed_otherwise(commit)
-        self.seen.add((found.sha256, HISTORY_NAME, commit))
-        return Located(**found.model_dump(), archive=LOCAL, path=HISTORY_NAME), ""
-
-    def _seen(self, history: FileDigest | None, commit: Commit | None) -> FileDigest | None:
-        """A history that was made of its repository just now."""
-        if history is not None and commit is not None:
-            self.seen.add((history.sha256, HISTORY_NAME, commit.id))
-        return history
-
-    def _opened(self, recipe: PackageRecipe, place: str) -> Repository:
-        where = place or recipe.source.repository
-        if not where or not recipe.source.commit:
-            msg = f"the source of {recipe.purl} is not at hand: {TREE_NAME} or {HISTORY_NAME} is not in the store"
-            raise UsageError(msg, hint="the recipe names no repository: name a clone of it with --source DIR or URL")
-        return self.repositories.open(where, commit=recipe.source.commit)
-
-    def _at_hand(self, recipe: PackageRecipe, place: str) -> tuple[str, str]:
-        """Why the repository that the recipe names is only assumed to have its commit: a clone at hand was asked; and
-        why even that cannot be said: it has the commit from elsewhere, or is another repository. Both empty: the
-        repository itself was asked."""
-        source = recipe.source
-        if not (place and source.repository and source.commit):
-            return "", ""
-        opened = self._opened(recipe, place)
-        if packages_names.same_place(opened.origin_of(source.commit), source.repository):
-            return packages_names.unasked(source.repository) if opened.at_hand else "", ""
-        other = "a clone at hand was, and it does not have the commit from there" if opened.at_hand else "another was"
-        why = f"{source.repository} was not asked for commit {source.commit}: {other}"
-        return why, why
-
-    def _signed(self, recipe: PackageRecipe, place: str) -> tuple[Signed, ...]:
-        """Of the commit and the tag, where the repository can be had: evidence, and never a condition."""
-        source = recipe.source
-        if source.kind is not SourceKind.GIT_COMMIT or not (place or source.repository):
-            return ()
-        try:
-            return self._opened(recipe, place).signatures(source.commit, source.tag)
-        except (Stopped, UsageError) as error:
-            self.progress.line(f"signatures of commit {source.commit} were not looked at: {error}")
-            return ()
 
 
 def tree_materials(published: Published) -> Materials:
