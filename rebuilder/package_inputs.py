@@ -149,6 +149,7 @@ def packages(shop: Workshop) -> Packages:
     from rebuilder.endorse.trust import TrustStore
     from rebuilder.fetch.repositories import GitRepositories
     from rebuilder.sandbox import texts
+    from rebuilder.store.seen import Seen
 
     store = TrustStore(shop.config.trust)
     return Packages(
@@ -165,6 +166,7 @@ def packages(shop: Workshop) -> Packages:
         shim=texts.replay_shim(),
         zlib_shim=texts.zlib_shim(),
         progress=shop.progress,
+        seen=Seen(shop.config.state / "git" / "seen"),
         limits=shop.config.limits,
     )
 

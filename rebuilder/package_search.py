@@ -20,7 +20,7 @@ from rebuilder.lock import ToolchainLock
 from rebuilder.model import Attempt, BuildPlan, FailureReason, FileDigest
 from rebuilder.opened import desk
 from rebuilder.recipe import PackageRecipe
-from rebuilder.resolve import npm, strategies
+from rebuilder.resolve import npm, packages_inputs, strategies
 from rebuilder.resolve.packages import Packages, package_recipe
 from rebuilder.resolve.recipe_text import render_recipe
 from rebuilder.search import changes
@@ -96,7 +96,7 @@ class Rebuilds:
                 unproved=found.unproved,
                 # Those of another commit are another's.
                 signed=self.first.signed if same else found.signed,
-                warnings=tuple(dict.fromkeys((*self.first.warnings, *found.warnings))),
+                warnings=tuple(dict.fromkeys((*self.first.warnings, *_own(found, whole)))),
             )
         return self.made[key]
 
@@ -175,9 +175,15 @@ def searched(bench: Workbench, first: Resolution, *, budget: int) -> tuple[Searc
             chosen = rebuild.resolved(recipe)
         except (Stopped, RecipeError, UsageError):
             chosen = first  # not even that could be built; verifying it says why
-        chosen = replace(chosen, search=found.trials)
+        chosen = replace(chosen, search=found.trials, warnings=(*chosen.warnings, f"search: {found.reason}"))
         resolutions.append(bench.ecosystem.narrowed(chosen, name) if name else chosen)
     return found, tuple(resolutions)
+
+
+def _own(resolution: Resolution, recipe: PackageRecipe) -> tuple[str, ...]:
+    """Warnings but for that on a lock, which a search makes itself."""
+    without_lock = set(packages_inputs.weakened(recipe, None, resolution.published))
+    return tuple(text for text in resolution.warnings if text not in without_lock)
 
 
 def commands(recipe: PackageRecipe, front_end: str) -> Command | None:

@@ -172,6 +172,9 @@ def _check_path(path: Path) -> None:
         raise UsageError(msg, hint=f"rebuilder verify {inside}" if inside.is_file() else other)
     if not path.exists():
         msg = f"expected a package URL or the path of a recipe, found {str(path)!r}, which is neither"
+        if path.name.endswith(".toml"):
+            msg = f"expected a recipe at {str(path)!r}, found nothing there"
+            raise UsageError(msg, hint="the recipe of one file of a release lies in a folder of that file's name below")
         hint = f"a Debian package is named so: rebuilder verify 'pkg:deb/debian/{path.name}?distro=trixie'"
         raise UsageError(msg, hint=hint)
 

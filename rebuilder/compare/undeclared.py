@@ -38,7 +38,7 @@ _TAG = re.compile(r"\.(?:cpython-[0-9]+[a-z]*|cp[0-9]+|abi3t?|pypy[0-9]+-pp[0-9]
 _HASH = re.compile(r"(?<=[-.])(?=[A-Za-z_]*[0-9])[0-9A-Za-z_]{8,64}(?=(?:\.[A-Za-z][A-Za-z0-9]{0,4}){1,3}$)")
 #: Leftovers of machines: they are listed last.
 STRAY = re.compile(
-    r"(?:^|/)(?:__pycache__/[^/]*|[^/]+\.py[co]|\.DS_Store|\._[^/]*|Thumbs\.db|[^/]+~|[^/]+\.(?:swp|swo|orig|rej|bak))$"
+    r"(?:^|/)(?:\.(?:pytest_cache|mypy_cache|ruff_cache|hypothesis)/.*|__pycache__/[^/]*|[^/]+\.py[co]|\.DS_Store|\._[^/]*|Thumbs\.db|[^/]+~|[^/]+\.(?:swp|swo|orig|rej|bak))$"
 )
 
 

@@ -24,6 +24,7 @@ _BYTECODE = re.compile(r"(?:^|/)(?:__pycache__/)?([^/]+?)(?:\.(?:cpython|pypy)[^
 _BUNDLED = re.compile(r"(?:^|/)[^/]+\.(?:libs|dylibs)/[^/]+$")
 _LEFT = (
     (re.compile(r"(?:^|/)(?:\.DS_Store|\._[^/]*)$"), "left by the file manager of macOS"),
+    (re.compile(r"(?:^|/)\.(?:pytest_cache|mypy_cache|ruff_cache|hypothesis)/"), "left by a test runner or a checker"),
     (re.compile(r"(?:^|/)Thumbs\.db$"), "left by the file manager of Windows"),
     (re.compile(r"(?:^|/)[^/]+(?:~|\.sw[op]|\.bak)$"), "a copy that an editor leaves"),
     (re.compile(r"(?:^|/)[^/]+\.(?:orig|rej)$"), "left by a patch or a merge"),

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from rebuilder.lock import ToolchainLock
-from rebuilder.model import ArtifactComparison, Attempt, FileDigest, Origin, Record, Verdict
+from rebuilder.model import ArtifactComparison, Attempt, FileDigest, Origin, Record, SourceKind, Verdict
 from rebuilder.report import cause_words, signature_words, undeclared_words, words
 from rebuilder.report.text import duration, size
 
@@ -129,6 +129,10 @@ def _source(record: Record) -> Answer:
     if record.source is None:
         return Answer(question=question, answer="The source was not fetched.", section="source")
     kind = words.SOURCE_PHRASE[record.source.kind].removeprefix("from ")
+    commit = next((one.value for one in record.inputs if one.name == "commit"), "")
+    if commit and record.source.kind is SourceKind.GIT_COMMIT:
+        return Answer(question=question, answer=f"{record.source.name} {record.source.version}, commit {commit}.",
+                      section="source")  # fmt: skip
     answer = f"{record.source.name} {record.source.version}, {kind}."
     return Answer(question=question, answer=answer, section="source", digest=record.source.files[0].sha256)
 

@@ -38,7 +38,7 @@ from rebuilder.resolve import (
     replays,
 )
 from rebuilder.resolve.package_kind import Taken, Wanted
-from rebuilder.resolve.packages_at_hand import AtHand
+from rebuilder.resolve.packages_at_hand import AtHand, Seen
 from rebuilder.resolve.projects import with_packages
 from rebuilder.resolve.projects_files import take_one, take_pinned
 from rebuilder.resolve.projects_recipe import HISTORY_NAME, TREE_NAME
@@ -114,7 +114,7 @@ class Packages:
     #: The operator's caps, by the names of ``model.Limits``.
     limits: Mapping[str, float]
     #: Trees that were found to be those of a commit or an archive, by both.
-    seen: set[tuple[str, ...]] = field(default_factory=set)
+    seen: Seen = field(default_factory=set[tuple[str, ...]])
 
     @property
     def _kept(self) -> AtHand:
@@ -143,6 +143,7 @@ class Packages:
         taken = packages_source.compared(sourced, taken)
         with self.blobs.path(sourced.tree.sha256).open("rb") as tar:
             draft = kind.draft(taken, packages_source.ground(sourced, tar))
+        self._kept.seen_tree(sourced)
         history = self._kept.seen_history(sourced.history() if draft.build.history else None, sourced.commit)
         if draft.build.history and history is None:
             draft = replace(draft, build=draft.build.model_copy(update={"history": False}))
@@ -242,8 +243,10 @@ class Packages:
         """As ``ports.Ecosystem.source``: the tree, which is in the store by now; and signatures of commit and tag."""
         recipe = package_recipe(resolution)
         files = resolution.published.source_files
+        # A tree that nobody held against its commit is no commit's, whatever the recipe says of it.
+        proved = not recipe.source.commit or any(item.name == "commit" for item in resolution.inputs)
         source = Source(
-            kind=recipe.source.kind,
+            kind=recipe.source.kind if proved else SourceKind.LOCAL_TREE,
             name=recipe.source.name,
             version=recipe.source.version,
             files=tuple(FileDigest(name=file.name, sha256=file.sha256, size=file.size) for file in files),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rebuilder.errors import Stopped, UsageError
 from rebuilder.model import FileDigest, Located, Published, SourceKind
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from rebuilder.resolve.package_ports import Indexes, Repositories, Repository
 
 
+class Seen(Protocol):
+    """What was held against its origin already, in this run or another of this state folder."""
+
+    def __contains__(self, origin: object, /) -> bool: ...
+
+    def add(self, origin: tuple[str, ...], /) -> None:
+        """Remember one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AtHand:
     """Has what recipes pin. All methods raise ``Stopped(unavailable)`` for what cannot be had, ``UsageError`` for what
@@ -33,7 +42,7 @@ class AtHand:
     archive_tree: Callable[[FileDigest, Blobs], FileDigest]
     progress: Progress
     #: Trees and histories that were found to be those of a commit or an archive; filled here.
-    seen: set[tuple[str, ...]]
+    seen: Seen
 
     def have(
         self, recipe: PackageRecipe, published: Published, place: str
@@ -88,6 +97,9 @@ class AtHand:
 
     def _archive(self, recipe: PackageRecipe, archive: RecipeFile, place: str) -> FileDigest:
         file = Located(**archive.model_dump(), archive=recipe.source.archive)
+        if place and Path(place).is_dir():
+            msg = f"{place}: expected the archive {file.name}, which is the source that the recipe pins, found a folder"
+            raise UsageError(msg, hint="leave --source out: the archive is fetched by its digest")
         if place and (found := take_one(Path(place), self.blobs)).sha256 != file.sha256:
             msg = f"{place}: expected sha256 {file.sha256}, as the recipe pins its source, found {found.sha256}"
             raise UsageError(msg)
@@ -121,6 +133,12 @@ class AtHand:
             return wanted, packages_history.packed_otherwise(commit)
         self.seen.add((found.sha256, HISTORY_NAME, commit))
         return Located(**found.model_dump(), archive=LOCAL, path=HISTORY_NAME), ""
+
+    def seen_tree(self, sourced: packages_source.Sourced) -> None:
+        """A tree that was made of its commit or archive just now."""
+        origin = sourced.archive.sha256 if sourced.archive else sourced.commit.id if sourced.commit else ""
+        if origin:
+            self.seen.add((sourced.tree.sha256, origin, sourced.subfolder, str(sourced.submodules)))
 
     def seen_history(self, history: FileDigest | None, commit: Commit | None) -> FileDigest | None:
         """A history that was made of its repository just now."""

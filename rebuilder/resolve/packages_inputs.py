@@ -71,7 +71,8 @@ def inputs(
             start = (Origin.ASSUMED, f"recipe; {HISTORY_NAME} has sha256 {changed}")
         if unproved and name in unproved:
             start = (Origin.ASSUMED, f"{start[1]}; {unproved[name]}")
-        if value:
+        # A commit that nobody held the tree against is no input: the source is the tree, and says so.
+        if value and not (name == "commit" and unproved and name in unproved):
             found.append(_input(name, value, start, recipe))
     return (*found, toolchain(recipe, lock))
 
@@ -117,6 +118,8 @@ def _replayed(name: _Name, recipe: PackageRecipe) -> tuple[Origin, str] | None:
 def _input(name: _Name, value: str, start: tuple[Origin, str], recipe: PackageRecipe) -> Input:
     """The weakest origin of the start and of every guess told under that name; all of their evidence."""
     rows = [guess for guess in recipe.guesses if TOLD_AS[guess.input] == name]
+    # That no clock stands weakens nothing where times are told by another guess.
+    rows = [guess for guess in rows if guess.value or guess.input != "clock"] or rows
     origins = [start[0], *(guess.origin for guess in rows)]
     # A guess at hand says more than that something was assumed; not more than why the source is, or what is replayed.
     kept = start[0] is Origin.RECOVERED or (name in _SOURCE and start[0] is Origin.ASSUMED)

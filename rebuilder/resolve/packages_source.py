@@ -214,10 +214,10 @@ def _repository(places: Places, origins: Origins, asked: Asked) -> tuple[Reposit
     """The first that can be had, how it is known, and why others could not."""
     if asked.source:
         opened = _opened(places, asked.source, asked, origins.commit)
+        # A folder can hold anything under a tag of that name; an address that was given was asked itself.
+        origin = Origin.ASSUMED if opened.at_hand else Origin.PINNED
         where = opened.url or "a repository at hand"
-        return opened, Guess(
-            input="repository", value=where, origin=Origin.PINNED, evidence=BY_HAND, confidence=1.0
-        ), ()
+        return opened, Guess(input="repository", value=where, origin=origin, evidence=BY_HAND, confidence=1.0), ()
     failed: list[str] = []
     for guess in origins.repositories:
         places.progress.stage("resolve", f"source from {guess.value}")

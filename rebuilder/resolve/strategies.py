@@ -170,7 +170,7 @@ def _setup_py(wanted: Wanted) -> tuple[ProjectStep, ...]:
 
 def _without(name: Distribution) -> ProjectStep:
     argv = ("find", OUT, "-maxdepth", "1", "-type", "f", "-name", PATTERNS[name], "-delete")
-    return ProjectStep(argv=argv, cwd=TREE, label=f"the {name} was not published")
+    return ProjectStep(argv=argv, cwd=TREE, label=f"the {name} is not kept")
 
 
 def _taken(wanted: Wanted, folder: str) -> tuple[ProjectStep, ...]:

@@ -10,7 +10,7 @@ BUILD_WHEEL = f"{BUILD} --wheel"
 BUILD_BOTH_KEEP_WHEEL = f'{BUILD} && rm "$out"/*.tar.gz'
 UNCHECKED_WHEEL = f"{BUILD_WHEEL} --skip-dependency-check"
 #: From a tree with files that were never committed.
-BUILD_DIRTY = f"echo 'EXTRA = 1' > demo_dirty/telemetry.py; echo 'OTHER = 2' >> demo_dirty/core.py; {BUILD}"
+BUILD_DIRTY = f"echo 'EXTRA = 1' > demo_dirty/telemetry.py; echo 'OTHER = 2' >> demo_dirty/core.py; {BUILD} --sdist"
 #: Of tests/integration/package_world.py: this Node, and npm by it.
 NPM_PACK = 'cd "$out" && node /opt/npm/bin/npm-cli.js pack "$OLDPWD"'
 

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,23 +23,14 @@ import docker
 from rebuilder.check.model import NpmPackage
 from rebuilder.config import load_config
 from rebuilder.model import Limits, RootImage
-from rebuilder.toolchain.languages_pypi import NEWER_PIP
 from rebuilder.wiring import Workshop, workshop
 from tests.integration.check_projects import PROGRAM, STATE, git
 from tests.integration.indexes import Link, NpmRegistry, PythonIndex
+from tests.integration.package_backends import PYTHON, WHEELS, offer_backends, wheels
 from tests.integration.toolchains import Quiet
 
 #: Of the state that all tests share: nothing in it is of a test.
 KEPT = ("blobs", "check", "locks", "members", "roots", "seeds", "tools", "vouched")
-PYTHON = ("python3", "python3-dev", "python3-venv", "python3-pip")
-#: Kept between sessions; fetched by pip as it is configured on this host.
-WHEELS = STATE.with_name("backends")
-BACKENDS = (
-    "build==1.3.0", "packaging==25.0", "pyproject-hooks==1.2.0", "flit_core==3.12.0", "hatchling==1.27.0",
-    "hatch-vcs==0.5.0", "pathspec==0.12.1", "pluggy==1.6.0", "trove-classifiers==2025.9.11.17", "setuptools==80.9.0",
-    "setuptools-scm==9.2.0", "wheel==0.45.1", "poetry-core==2.2.1", "pdm-backend==2.4.5", "uv_build==0.8.22",
-    "zlib-ng==1.0.0",
-)  # fmt: skip
 NODE, NPM = "14.21.3", "6.14.18"
 CLIENTS = (
     NpmPackage(
@@ -52,8 +42,6 @@ CLIENTS = (
         integrity="sha512-p3SjqSchSuNQUqbJBgwdv0L3O6bKkaSfQrQzJsskNpNKLg0g37c5xTXFV0SqTlX9GWvoGxBELVJMRWq0J8oaLA==",
     ),
 )  # fmt: skip
-#: When the backends reached the index.
-LONG_AGO = "2025-01-01T00:00:00Z"
 _SCRIPT = """
 set -eu
 mkdir -p /home/runner/work /out
@@ -222,31 +210,6 @@ def commit(folder: Path, files: Mapping[str, str | bytes], *, tag: str = "", at:
     if tag:
         git(folder, "tag", tag)
     return git(folder, "rev-parse", "HEAD")
-
-
-def wheels() -> list[Path]:
-    """The backends, fetched once."""
-    WHEELS.mkdir(parents=True, exist_ok=True)
-    found = {tuple(path.name.lower().split("-")[:2]) for path in WHEELS.glob("*.whl")}
-    lacking = [text for text in BACKENDS if tuple(text.replace("-", "_").split("==")) not in found]
-    if lacking:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
-        target = ("--python-version", "3.13", "--platform", "manylinux2014_x86_64", "--platform", "any")
-        words = [*command, *target, "-d", str(WHEELS), *lacking]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    return sorted(WHEELS.glob("*.whl"))
-
-
-def offer_backends(index: PythonIndex, shop: Workshop) -> None:
-    """All of them, and the pip that chooses as of a day."""
-    for path in wheels():
-        name = path.name.split("-")[0].lower().replace("_", "-")
-        index.offer(name, Link(path.name, path.read_bytes(), uploaded=LONG_AGO))
-    root = shop.check_ports(Limits(), fresh=False).toolchain("trixie", PYTHON)[1]
-    shop.languages().ensure((NEWER_PIP,), root, run_id="newer-pip")
-    body = shop.blobs.read(NEWER_PIP.sha256, limit=10**8)
-    index.offer("pip", Link(NEWER_PIP.file, body, uploaded="2026-10-01T00:00:00Z"))
 
 
 def elsewhere(root: RootImage, given: Mapping[str, bytes], folders: Mapping[str, Path]) -> bytes:

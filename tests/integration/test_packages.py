@@ -69,9 +69,9 @@ def generic(market: World, runs: Runs) -> Done:
     words = ("--source", str(folder), "--artifact", str(built / "greeting"), "--quiet")
     done = market.run("init", "pkg:generic/greeting@1.0", *words)
     assert done.code == 0, done.text
-    recipe = market.folder / "recipes" / "generic" / "greeting" / "1.0" / "recipe.toml"
+    recipe = "recipes/generic/greeting/1.0/recipe.toml"
     assert f"wrote {recipe}" in done.out
-    return market.run("verify", str(recipe), "--source", str(folder), "--json")
+    return market.run("verify", recipe, "--source", str(folder), "--json")
 
 
 def from_sdist(name: str, version: str) -> Way:

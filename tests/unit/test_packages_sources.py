@@ -116,7 +116,7 @@ def test_an_origin_is_not_named_for_a_commit_that_was_never_pushed(world: World)
     own = git(copy, "rev-parse", "HEAD")
     found = world.find(source=str(copy), commit=own)
     guess = repository_guess(found)
-    assert (found.url, guess.value, guess.origin) == ("", "a repository at hand", Origin.PINNED)
+    assert (found.url, guess.value, guess.origin) == ("", "a repository at hand", Origin.ASSUMED)
     assert f"no branch that it has from there leads to commit {own[:12]}: it may never" in guess.evidence
 
 
@@ -185,17 +185,18 @@ def test_a_tree_that_could_not_be_held_against_its_commit_is_assumed(tmp_path: P
     ))  # fmt: skip
     found = offline.resolve(desk.path(made))
     by_name = {item.name: item for item in found.inputs}
-    for name in ("source", "commit"):
-        assert by_name[name].origin is Origin.ASSUMED  # type: ignore[index]
-        assert f"was not held against commit {desk.commit}" in by_name[name].evidence  # type: ignore[index]
-    assert offline.source(found)[0].uri == ""
+    assert by_name["source"].origin is Origin.ASSUMED
+    assert f"was not held against commit {desk.commit}" in by_name["source"].evidence
+    # It is told as what it is, a tree: no commit stands in the record as an input, whatever one the recipe names.
+    assert "commit" not in by_name
+    assert (offline.source(found)[0].kind, offline.source(found)[0].uri) == (SourceKind.LOCAL_TREE, "")
     assert found.unproved
     # At hand it is held against the commit; the URL itself was not asked.
     again = packages.resolve(desk.path(made), source=str(desk.repository))
     by_name = {item.name: item for item in again.inputs}
     assert (by_name["source"].origin, by_name["commit"].origin) == (Origin.ASSUMED, Origin.PINNED)
     assert "https://code.invalid/demo was not asked" in by_name["source"].evidence
-    assert packages.source(again)[0].uri == ""
+    assert (packages.source(again)[0].kind, packages.source(again)[0].uri) == (SourceKind.GIT_COMMIT, "")
     git(desk.repository, "config", "remote.origin.url", "https://code.invalid/demo.git")
     git(desk.repository, "update-ref", "refs/remotes/origin/main", desk.commit)
     pushed = packages.resolve(desk.path(made), source=str(desk.repository))

@@ -15,6 +15,7 @@ import pytest
 
 from rebuilder import undeclared as edge
 from rebuilder.compare import undeclared as rules
+from rebuilder.compare.undeclared import STRAY
 from rebuilder.data import Held
 from rebuilder.errors import IntegrityError, UsageError
 from rebuilder.model import FileDigest, Undeclared
@@ -364,3 +365,9 @@ def test_the_source_is_hashed_only_where_a_size_fits() -> None:
 
     source = rules.Source({"a": Never(), "b": Held(b"1234")})
     assert list(source.same(hashlib.sha256(b"1234").hexdigest(), 4)) == ["b"]
+
+
+def test_what_a_test_runner_leaves_is_a_leftover() -> None:
+    assert STRAY.search("demo-1.0/tests/.pytest_cache/v/cache/lastfailed")
+    assert STRAY.search("demo/.mypy_cache/3.11/demo.data.json")
+    assert not STRAY.search("demo/pytest_cache/x.py")
