@@ -25,7 +25,8 @@ def said(**words: Any) -> Said:
 @pytest.mark.parametrize(
     "words",
     [
-        {"target": PYPI}, {"target": NPM}, {"target": PYPI, "source": "."}, {"target": NPM, "from_sdist": True},
+        {"target": PYPI}, {"target": "pkg:PyPI/demo@1.0"}, {"target": NPM},
+        {"target": PYPI, "source": "."}, {"target": NPM, "from_sdist": True},
         {"target": PYPI, "source": "https://code.example/demo", "commit": "v1"},
         {"target": PYPI, "signatures": (Path("a.asc"),), "anchor": "demo"},
     ],
