@@ -3,7 +3,7 @@
 # in the second what needs neither Docker nor a network, then pages, Git servers, indexes and packages of indexes, which
 # have caches of their own. The words of the second row come at the end, whole. Any failure fails all.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 pytest=.venv/bin/pytest
 units=.rebuilder/unit-tests.log
 others=.rebuilder/second-row-tests.log
