@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = (
     "sh", "cat", "chmod", "cp", "cut", "dirname", "env", "flock", "git", "gpg", "gpgv", "grep", "id", "ln", "mkdir",
     "openssl", "python3", "sed", "setsid", "sha256sum", "sleep", "tail", "test", "touch", "tr", "true", "mmdebstrap",
-    "chromium", "dpkg-scanpackages", "newuidmap", "gcc", "readelf", "xz", "bzip2", "zstd", "zip",
+    "chromium", "ssh-keygen", "dpkg-scanpackages", "newuidmap", "gcc", "readelf", "xz", "bzip2", "zstd", "zip",
 )  # fmt: skip
 
 
