@@ -117,9 +117,10 @@ def _step(step: Step) -> str:
 
 def _perl(text: str) -> str:
     r"""A literal of perl: only ``\`` and ``'`` mean something in it. No line of it begins with the word that ends the
-    here-document, for whatever stands before or behind that word."""
+    here-document, for whatever stands before or behind that word; and perl reads its own text without the carriage
+    return before a newline, so that one is spelt."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return "'" + escaped.replace("\nPROGRAM", "\n' . 'PROGRAM") + "'"
+    return "'" + escaped.replace("\r\n", "' . \"\\r\" . '\n").replace("\nPROGRAM", "\n' . 'PROGRAM") + "'"
 
 
 def _container(plan: BuildPlan) -> str:

@@ -33,6 +33,8 @@ NASTY = [
     "PROGRAM",
     "PROGRAM\n",
     "\n\n",
+    "a\r\nb\r",
+    "\r\nPROGRAM\r\n",
     "@array %hash {} ; & | < > * ? [ ] ~ #",
     "ünï \u202e \x1b[31m",
     "-rf /",
