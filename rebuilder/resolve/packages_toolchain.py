@@ -3,24 +3,22 @@ day, versions that the recipe pins whatever the day; Node and npm are packages o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from rebuilder.errors import UsageError
-from rebuilder.model import FileDigest
 from rebuilder.resolve.package_builds import requirements, setting_of
 from rebuilder.resolve.packages import package_recipe, tree_materials
 from rebuilder.resolve.packages_recipe import exact
 from rebuilder.resolve.projects import with_packages
 from rebuilder.resolve.projects_recipe import project_of
+from rebuilder.resolve.projects_toolchain import LanguageFiles, LanguageToolchains
 
 if TYPE_CHECKING:
-    from rebuilder.check.builds import Materials
-    from rebuilder.check.model import NpmPackage, Project
+    from rebuilder.check.model import NpmPackage
     from rebuilder.lock import LanguagePackage, ToolchainLock
     from rebuilder.model import BuildKind, RootImage
-    from rebuilder.ports import Resolution, Toolchains, Unvouched
+    from rebuilder.ports import Resolution
     from rebuilder.recipe import PackageRecipe
 
 
@@ -33,7 +31,7 @@ class AsOf:
     pins: tuple[str, ...] = ()
 
 
-class Languages(Protocol):
+class Languages(LanguageFiles, Protocol):
     """Packages of languages. Raises as ``LanguagePackages``."""
 
     def wheels(self, requirements: tuple[str, ...], root: RootImage, as_of: AsOf) -> tuple[LanguagePackage, ...]:
@@ -45,29 +43,14 @@ class Languages(Protocol):
     def node(self, node: str, npm: str, root: RootImage) -> tuple[LanguagePackage, ...]:
         """Node and npm of these versions, as packages of the index."""
 
-    def ensure(self, packages: tuple[LanguagePackage, ...], root: RootImage) -> None:
-        """Have these in the blobs."""
-
     def npm_of_day(self, wanted: tuple[str, ...], as_of: int | None) -> tuple[LanguagePackage, ...]:
         """The tarballs that these packages, `name@range`, came to on a day."""
 
-    def npm_cache(self, packages: tuple[LanguagePackage, ...]) -> FileDigest:
-        """npm's cache of them."""
-
-    def pinned(self, tree: FileDigest, name: str) -> tuple[NpmPackage, ...]:
-        """What the ``package-lock.json`` of a tree pins."""
-
-    def asked(self, project: Project, materials: Materials, root: RootImage, epoch: int | None) -> tuple[str, ...]:
-        """What the build backend asks for besides."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class PackageToolchains:
+class PackageToolchains(LanguageToolchains):
     """``ports.Toolchains``."""
 
-    debian: Toolchains
-    #: A lock for a suite and relations, and its root filesystem, loaded.
-    solved: Callable[[str, tuple[str, ...]], tuple[ToolchainLock, RootImage]]
     languages: Languages
 
     def solve(self, resolution: Resolution, relations: dict[BuildKind, tuple[str, ...]]) -> ToolchainLock:
@@ -79,17 +62,6 @@ class PackageToolchains:
         lock, root = self.solved(recipe.toolchain.suite, relations["generic"])
         found = (*self._wheels(resolution, recipe, root), *self._npm(resolution, recipe, root))
         return lock.with_languages(found)
-
-    def unsigned(self, lock: ToolchainLock) -> Unvouched:
-        """As ``ports.Toolchains.unsigned``, of Debian packages."""
-        return self.debian.unsigned(lock)
-
-    def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
-        """As ``ports.Toolchains.materialise``; the packages of languages are in the blobs then."""
-        roots = self.debian.materialise(lock)
-        if lock.languages:
-            self.languages.ensure(lock.languages, roots[0])
-        return roots
 
     def _wheels(
         self, resolution: Resolution, recipe: PackageRecipe, root: RootImage

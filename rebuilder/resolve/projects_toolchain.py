@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from rebuilder.ports import Resolution, Toolchains, Unvouched
 
 
-class Languages(Protocol):
-    """Packages of the project's language. Raises as ``LanguagePackages``."""
-
-    def choose(self, project: Project, root: RootImage) -> tuple[LanguagePackage, ...]:
-        """What ``wheels`` and ``npm`` of the project come to; all of it is in the blobs."""
+class LanguageFiles(Protocol):
+    """Packages of languages, once they are chosen. Raises as ``LanguagePackages``."""
 
     def ensure(self, packages: tuple[LanguagePackage, ...], root: RootImage) -> None:
         """Have these in the blobs."""
@@ -39,13 +36,38 @@ class Languages(Protocol):
         """What the build backend asks for besides."""
 
 
+class Languages(LanguageFiles, Protocol):
+    """Packages of the project's language."""
+
+    def choose(self, project: Project, root: RootImage) -> tuple[LanguagePackage, ...]:
+        """What ``wheels`` and ``npm`` of the project come to; all of it is in the blobs."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class ProjectToolchains:
-    """``ports.Toolchains``."""
+class LanguageToolchains:
+    """What all toolchains with packages of a language have in common; ``solve`` is their own."""
 
     debian: Toolchains
     #: A lock for a suite and relations, and its root filesystem, loaded.
     solved: Callable[[str, tuple[str, ...]], tuple[ToolchainLock, RootImage]]
+    languages: LanguageFiles
+
+    def unsigned(self, lock: ToolchainLock) -> Unvouched:
+        """As ``ports.Toolchains.unsigned``, of Debian packages."""
+        return self.debian.unsigned(lock)
+
+    def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
+        """As ``ports.Toolchains.materialise``; the packages of languages are in the blobs then."""
+        roots = self.debian.materialise(lock)
+        if lock.languages:
+            self.languages.ensure(lock.languages, roots[0])
+        return roots
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectToolchains(LanguageToolchains):
+    """``ports.Toolchains``."""
+
     languages: Languages
 
     def solve(self, resolution: Resolution, relations: dict[BuildKind, tuple[str, ...]]) -> ToolchainLock:
@@ -67,14 +89,3 @@ class ProjectToolchains:
                 wheels = tuple(dict.fromkeys((*project.wheels, *more)))
                 packages = self.languages.choose(project.model_copy(update={"wheels": wheels}), root)
         return lock.with_languages(packages)
-
-    def unsigned(self, lock: ToolchainLock) -> Unvouched:
-        """As ``ports.Toolchains.unsigned``, of Debian packages."""
-        return self.debian.unsigned(lock)
-
-    def materialise(self, lock: ToolchainLock) -> tuple[RootImage, ...]:
-        """As ``ports.Toolchains.materialise``; the packages of languages are in the blobs then."""
-        roots = self.debian.materialise(lock)
-        if lock.languages:
-            self.languages.ensure(lock.languages, roots[0])
-        return roots

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from rebuilder.resolve.infer.sdist_facts import SdistFacts
 from rebuilder.resolve.infer.tar_walk import TarMember
-from rebuilder.resolve.infer.wheel_facts import WheelFacts, ZipTime, seconds
+from rebuilder.resolve.infer.wheel_facts import WheelFacts, seconds
 
 Family = Literal[
     "flit", "hatchling", "poetry", "pdm", "setuptools", "meson", "scikit-build-core", "uv", "maturin", "other"
@@ -215,12 +215,6 @@ def instant(time: int) -> str:
         return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):
         return f"{time} s"
-
-
-def zip_instant(time: ZipTime) -> str:
-    """A zip's time as it stands there."""
-    year, month, day, hour, minute, second = time
-    return f"{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
 
 
 def printable(text: str, limit: int = 80) -> str:

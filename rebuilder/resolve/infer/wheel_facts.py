@@ -83,12 +83,6 @@ class WheelFacts:
         """Members outside `.dist-info`: the project's files."""
         return tuple(member for member in self.members if not member.in_dist_info)
 
-    @property
-    def is_sorted(self) -> bool:
-        """Whether the project's files come in the order of their names."""
-        names = [member.name for member in self.packed]
-        return names == sorted(names)
-
 
 def seconds(time: ZipTime) -> int | None:
     """Seconds since 1970 if that zip time is in UTC; ``None`` if it is no time."""
